@@ -1,0 +1,1 @@
+"""OP-TEE, TF-A, Linux and QEMU: get, build, boot, talk, measure."""

@@ -1,0 +1,1 @@
+"""Text to checked spec: grammar, syntax tree, types, diagnostics."""

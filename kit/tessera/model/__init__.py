@@ -1,0 +1,1 @@
+"""Checked spec to state machine: the concrete evaluator and the simulator."""

@@ -1,0 +1,1 @@
+"""State machine to obligations to verdicts; the only package that imports z3."""

@@ -1,0 +1,1 @@
+"""One results document to terminal, HTML and JSON."""

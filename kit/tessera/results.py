@@ -1,0 +1,136 @@
+"""The one results document that every command and every report format shares.
+
+Goal: plain frozen records of what was proved, emitted and observed; `to_json` gives the document
+whose schema `tessera schema` publishes.
+Non-goals: computing or judging anything beyond `met`, and rendering (see `tessera.report`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+SCHEMA_VERSION = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A live range drawn as one segment of a memory strip: `[start, start + size)` in granules."""
+
+    label: str
+    group: str  # class name; picks the colour
+    start: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A range of free or live granules that holds content of `label` (its residue)."""
+
+    label: str
+    start: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """One picture of a pool of `length` granules: its live runs, residue marks and named zones."""
+
+    title: str
+    length: int
+    runs: tuple[Run, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    zones: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One state of a trace: the action that led to it and what it changed, in words."""
+
+    action: str  # e.g. "alloc(w = ta1, n = 3)"; "init" for the first state
+    changes: tuple[str, ...]
+    strips: tuple[Strip, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A counterexample or witness: constants chosen, then the states from init on."""
+
+    constants: dict[str, str]
+    steps: tuple[Step, ...]
+    broken: str = ""  # what the last state violates, in words
+    replayed: bool = False  # the simulator reproduced every step and the violation
+
+
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """One thing to prove, its verdict and whether that verdict is the expected one."""
+
+    id: str  # stable, e.g. "priority/alloc/disjoint"
+    property: str  # e.g. "disjoint"
+    doc: str  # the property in words
+    verdict: str  # PROVED BOUNDED VIOLATED CTI UNKNOWN VACUOUS ERROR
+    expect: str  # "proved" | "violated" | "covered" ...
+    met: bool
+    seconds: float
+    resource: int  # Z3 resource units spent
+    detail: str = ""  # k of BOUNDED, reason of UNKNOWN, what is VACUOUS
+    span: str = ""  # file:line:column of the property
+    formula: str = ""  # the property as written
+    trace: Trace | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PatchInfo:
+    """The emitted patch and its line budget."""
+
+    text: str
+    added: int
+    removed: int
+    budget: int
+    files: tuple[str, ...]
+    costs: dict[str, int] = field(default_factory=dict)  # lines per part of the policy
+    target: str = ""  # e.g. "OP-TEE 4.10.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one side (unpatched or patched) of a scenario did."""
+
+    passed: bool
+    detail: str
+    figures: dict[str, float] = field(default_factory=dict)
+    log: str = ""  # path of the console log, relative to the output folder
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A validation scenario on both systems; `met` when both sides did what was expected."""
+
+    name: str
+    doc: str
+    unpatched: Outcome | None
+    patched: Outcome | None
+    expect_unpatched: bool
+    expect_patched: bool
+    met: bool
+    skipped: str = ""  # why it did not run and the command that mends it
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Everything one run learnt."""
+
+    spec: str  # name of the spec
+    doc: str
+    file: str  # path as the user gave it
+    digest: str  # sha256 of the spec and all it uses
+    obligations: tuple[Obligation, ...] = ()
+    patch: PatchInfo | None = None
+    scenarios: tuple[Scenario, ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)
+    schema_version: str = SCHEMA_VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        """The document as JSON-ready data; key order is fixed, so equal inputs give equal bytes."""
+        return asdict(self)
