@@ -1,0 +1,54 @@
+# Tessera: `make` walks the whole road and leaves out/report.html, `make test` runs every test.
+# Both create .venv and install what is missing; `make help` lists the rest.
+
+PYTHON ?= python3
+SPEC   ?= specs/policies/priority.tess
+BESIDE ?= specs/policies/vanilla.tess
+OUT    ?= out
+
+VENV    := .venv
+BIN     := $(VENV)/bin
+# The environment is redone when pyproject.toml changes, and only then.
+STAMP   := $(VENV)/.ready-$(shell sha256sum pyproject.toml | cut -c1-16)
+TESSERA := $(BIN)/tessera
+
+.DEFAULT_GOAL := all
+.PHONY: all test lint bench wheel doctor clean distclean help
+.DELETE_ON_ERROR:
+
+all: $(STAMP) ## check, patch, build, boot, validate; leaves out/report.html
+	@$(TESSERA) report $(SPEC) --beside $(BESIDE) --setup -o $(OUT)
+
+test: $(STAMP) ## every test; TESSERA_REQUIRE_GUEST=1 turns a missing guest into a failure
+	@$(TESSERA) guest setup || { \
+	  echo 'make test: the guest tests need the parts above; see `tessera doctor`' >&2; \
+	  test "$$TESSERA_REQUIRE_GUEST" != 1; }
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMP) ## ruff and mypy
+	@$(BIN)/ruff check kit tests verification
+	@$(BIN)/ruff format --check kit tests verification
+	@$(BIN)/mypy
+
+bench: $(STAMP) ## measure what takes how long; JSON in out/bench.json
+	@$(BIN)/python verification/bench/first_light.py -o $(OUT)/bench.json
+
+wheel: $(STAMP) ## build dist/tessera-*.whl
+	@$(BIN)/python -m build --wheel
+
+doctor: $(STAMP) ## which parts are here, and how to mend those that are not
+	@$(TESSERA) doctor
+
+clean: ## remove what make built here (keeps .venv and the user's cache)
+	rm -rf $(OUT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+distclean: clean ## also remove .venv; `tessera guest clean` empties the user's cache
+	rm -rf $(VENV)
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | sed 's/make all\t/make\t/' | expand -t 20
+
+$(STAMP): pyproject.toml
+	@PYTHON='$(PYTHON)' VENV='$(VENV)' sh kit/bootstrap.sh
+	@rm -f $(VENV)/.ready-*
+	@touch $@
