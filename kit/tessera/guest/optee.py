@@ -1,0 +1,106 @@
+"""Building OP-TEE for QEMU from a tree, with or without a patch.
+
+Goal: the three boot images, the ELF with symbols, and the kit that TAs are built with.
+Non-goals: caching and packaging (see `tessera.guest.build`); changing the tree that it is given.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from tessera.errors import TesseraError
+from tessera.guest import hosttools, process
+
+FLAGS = (
+    "PLATFORM=vexpress-qemu_armv8a",
+    "CFG_ARM64_core=y",
+    "CFG_USER_TA_TARGETS=ta_arm64",
+    "CFG_ARM_GICV3=y",
+    # The statistics pseudo TA tells the state of the pools; it changes no allocation.
+    "CFG_WITH_STATS=y",
+)
+IMAGES = ("tee-header_v2.bin", "tee-pager_v2.bin", "tee-pageable_v2.bin")
+CROSS = "aarch64-linux-gnu-"
+EPOCH = {"SOURCE_DATE_EPOCH": "1704067200"}  # a fixed build date, so that equal input is equal
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """An OP-TEE source tree and its version, e.g. `4.10.0`."""
+
+    path: Path
+    version: str
+
+
+def read_tree(path: Path) -> Tree:
+    """Look at a tree. Raises `TesseraError` when it is not OP-TEE."""
+    makefile = path / "mk/config.mk"
+    try:
+        text = makefile.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise TesseraError(
+            "this is not an OP-TEE source tree (it has no mk/config.mk)",
+            where=str(path),
+            remedy="give the top folder of optee_os with --tree",
+        ) from error
+    major = re.search(r"^CFG_OPTEE_REVISION_MAJOR \?= (\d+)", text, re.MULTILINE)
+    minor = re.search(r"^CFG_OPTEE_REVISION_MINOR \?= (\d+)", text, re.MULTILINE)
+    extra = re.search(r"^CFG_OPTEE_REVISION_EXTRA \?=[ \t]*(\S*)$", text, re.MULTILINE)
+    if major is None or minor is None:
+        raise TesseraError(
+            "this OP-TEE tree does not tell its version",
+            where=str(makefile),
+            remedy="Tessera knows OP-TEE 4.5.0 and later",
+        )
+    suffix = extra.group(1) if extra else ""
+    return Tree(path, f"{major.group(1)}.{minor.group(1)}.0{suffix}")
+
+
+def copy_tree(tree: Path, target: Path) -> None:
+    """Copy a source tree without its history and build products."""
+    ignored = shutil.ignore_patterns(".git", "*.o", "*.pyc")
+    shutil.copytree(tree, target, symlinks=True, ignore=ignored, dirs_exist_ok=True)
+    shutil.rmtree(target / "out", ignore_errors=True)
+
+
+def apply_patch(tree: Path, patch_text: str) -> None:
+    """Apply a patch to a tree of our own. Raises `TesseraError` when it does not fit."""
+    try:
+        process.run(
+            ["git", "apply", "--unidiff-zero", "--whitespace=nowarn", "-"],
+            cwd=tree,
+            stdin=patch_text,
+            # The tree is no repository, and must not be taken for a part of one around it.
+            env={"GIT_CEILING_DIRECTORIES": str(tree.resolve().parent), "GIT_DIR": "/dev/null"},
+        )
+    except TesseraError as error:
+        raise TesseraError(
+            f"the patch does not apply to this OP-TEE tree:\n{error.message}",
+            where="git apply",
+            remedy="make the patch for this very tree: tessera patch SPEC --tree DIR",
+        ) from error
+
+
+def compile_tree(tree: Path, out: Path, log: Path) -> None:
+    """Build `tree` into `out`. Raises `TesseraError` with the compiler's last lines."""
+    jobs = min(os.cpu_count() or 1, 8)
+    cross = [f"{name}={CROSS}" for name in ("CROSS_COMPILE64", "CROSS_COMPILE_ta_arm64")]
+    process.run(
+        [
+            "make",
+            "-C",
+            tree,
+            f"-j{jobs}",
+            f"O={out}",
+            *FLAGS,
+            *cross,
+            f"CROSS_COMPILE_core={CROSS}",
+            f"PYTHON3={hosttools.PYTHON}",
+        ],
+        env=EPOCH,
+        log=log,
+    )
