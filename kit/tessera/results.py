@@ -8,9 +8,18 @@ Non-goals: computing or judging anything beyond `met`, and rendering (see `tesse
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 SCHEMA_VERSION = "1"
+
+VERDICTS = ("PROVED", "BOUNDED", "VIOLATED", "CTI", "UNKNOWN", "VACUOUS", "ERROR")
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Marks a string field that takes one of a few words; the published schema lists them."""
+
+    words: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +78,7 @@ class Obligation:
     id: str  # stable, e.g. "priority/alloc/disjoint"
     property: str  # e.g. "disjoint"
     doc: str  # the property in words
-    verdict: str  # PROVED BOUNDED VIOLATED CTI UNKNOWN VACUOUS ERROR
+    verdict: Annotated[str, OneOf(VERDICTS)]
     expect: str  # "proved" | "violated" | "covered" ...
     met: bool
     seconds: float

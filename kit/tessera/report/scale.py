@@ -15,8 +15,6 @@ from itertools import pairwise
 
 from tessera.results import Mark, Run, Strip
 
-_GAP = 1  # least cells of a range without a run
-
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -55,8 +53,10 @@ def _parts(strip: Strip) -> tuple[Run | Mark, ...]:
     return (*strip.runs, *strip.marks, *strip.zones)
 
 
-def scale_of(strips: Iterable[Strip], width: int, least: int) -> Scale:
-    """A scale of `width` cells over strips of one pool; ranges with a run get `least` cells.
+def scale_of(strips: Iterable[Strip], width: int, least: int, gap: int = 1) -> Scale:
+    """A scale of `width` cells over strips of one pool.
+
+    A range with a run or residue gets at least `least` cells, any other at least `gap`.
 
     Where the least widths do not fit they shrink to one cell; where there are more ranges than
     cells the scale is plainly proportional and its callers draw a tiny range as one cell.
@@ -74,10 +74,10 @@ def scale_of(strips: Iterable[Strip], width: int, least: int) -> Scale:
     ordered = tuple(sorted(cuts))
     sizes = [hi - lo for lo, hi in pairwise(ordered)]
     floors = [
-        least if any(a <= lo and hi <= b for a, b in live) else _GAP for lo, hi in pairwise(ordered)
+        least if any(a <= lo and hi <= b for a, b in live) else gap for lo, hi in pairwise(ordered)
     ]
     if sum(floors) > width:
-        floors = [_GAP] * len(floors)
+        floors = [1] * len(floors)
     if len(floors) > width:
         return Scale((0, end), (0, width))
     cells = _share(sizes, floors, width)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from tessera.report.scale import Scale, scale_of
-from tessera.results import Run, Strip
+from tessera.results import Mark, Run, Strip
 
 _LEAST_RUN = 5  # room for both edges and three characters of the label
 _COLOURS = ("cyan", "magenta", "green", "blue", "yellow")
@@ -100,11 +100,11 @@ def legend(strips: Iterable[Strip], *, plain: bool = False) -> str:
     parts = [f"{_fill(group, groups, glyphs)} {group}" for group in groups]
     if any(strip.marks for strip in shown):
         parts.append(f"{glyphs.residue} residue")
-    if any(_stale(strip) for strip in shown):
+    if any(stale_ranges(strip) for strip in shown):
         parts.append(f"{glyphs.stale} another's content in a live block")
     zones = sorted({zone.label for strip in shown for zone in strip.zones})
     parts += [f"{glyphs.zone} {label}" for label in zones]
-    if any(_clashes(strip) for strip in shown):
+    if any(clashes(strip) for strip in shown):
         parts.append(f"{glyphs.clash} overlap")
     parts.append(f"{glyphs.free} free")
     return "  ".join(parts)
@@ -139,13 +139,13 @@ def _draw_run(
 
 
 def _draw_faults(cells: _Cells, strip: Strip, scale: Scale, glyphs: Glyphs) -> None:
-    for lo, hi in _stale(strip):
+    for lo, hi in stale_ranges(strip):
         _paint(cells, scale, lo, hi - lo, (glyphs.stale, "bold red"))
-    for lo, hi in _clashes(strip):
+    for lo, hi in clashes(strip):
         _paint(cells, scale, lo, hi - lo, (glyphs.clash, "bold red"))
 
 
-def _clashes(strip: Strip) -> list[tuple[int, int]]:
+def clashes(strip: Strip) -> list[tuple[int, int]]:
     """Ranges where two runs overlap."""
     spans = [(run.start, run.start + run.size) for run in strip.runs]
     pairs = [(a, b) for i, a in enumerate(spans) for b in spans[i + 1 :]]
@@ -153,9 +153,14 @@ def _clashes(strip: Strip) -> list[tuple[int, int]]:
     return [(lo, hi) for lo, hi in meets if lo < hi]
 
 
-def _stale(strip: Strip) -> list[tuple[int, int]]:
+def is_stale(run: Run, mark: Mark) -> bool:
+    """Whether content of `mark` inside `run` is another's; labels are the owners' names."""
+    return run.label != mark.label
+
+
+def stale_ranges(strip: Strip) -> list[tuple[int, int]]:
     """Ranges where a live run holds residue of a label that is not its own."""
-    pairs = [(run, mark) for run in strip.runs for mark in strip.marks if run.label != mark.label]
+    pairs = [(run, mark) for run in strip.runs for mark in strip.marks if is_stale(run, mark)]
     meets = [(max(r.start, m.start), min(r.start + r.size, m.start + m.size)) for r, m in pairs]
     return [(lo, hi) for lo, hi in meets if lo < hi]
 
