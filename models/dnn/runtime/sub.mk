@@ -1,0 +1,3 @@
+srcs-y += model.c
+srcs-y += ops.c
+srcs-y += run.c

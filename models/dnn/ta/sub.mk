@@ -1,0 +1,3 @@
+global-incdirs-y += . ../runtime
+srcs-y += tessera_dnn_ta.c
+subdirs-y += ../runtime
