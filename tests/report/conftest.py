@@ -46,7 +46,7 @@ index 1111111..2222222 100644
 +#define SAMPLE_RESERVE "8 MiB"
 @@ -20 +24,0 @@ static void other(void)
 -\treturn sample(NULL);
--- 
+--\x20
 2.39.5
 """
 POOL = 3328

@@ -8,7 +8,7 @@ Non-goals: markup and colours (see `templates/strip.svg.j2` and `report.css`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tessera.report.scale import Scale, extent, scale_of
 from tessera.report.strip import clashes, groups_of, is_stale
@@ -77,8 +77,8 @@ def _picture(strip: Strip, scale: Scale, groups: tuple[str, ...], before: Strip 
     if extent(strip) > strip.length or scale.cuts[-1] > strip.length:
         boxes.append(_box(scale, strip.length, scale.cuts[-1] - strip.length, "outside", "outside"))
     gone = set(before.runs) - set(strip.runs) if before else set()
-    boxes += [_run(scale, run, groups, "ghost") for run in _sorted(gone)]
     boxes += [_box(scale, m.start, m.size, "residue", m.label) for m in strip.marks]
+    boxes += [_ghost(scale, run, groups, strip.marks) for run in _sorted(gone)]
     new = set(strip.runs) - set(before.runs) if before else set()
     for run in _sorted(strip.runs):
         boxes.append(_run(scale, run, groups, "run new" if run in new else "run"))
@@ -101,7 +101,14 @@ def _box(scale: Scale, start: int, size: int, kind: str, label: str, colour: int
 def _run(scale: Scale, run: Run, groups: tuple[str, ...], kind: str) -> Box:
     colour = groups.index(run.group) % COLOURS
     box = _box(scale, run.start, run.size, kind, run.label, colour)
-    return Box(box.x, box.width, kind, box.label, colour, f"{run.group} {box.hint}")
+    return replace(box, hint=f"{run.group} {box.hint}")
+
+
+def _ghost(scale: Scale, run: Run, groups: tuple[str, ...], marks: tuple[Mark, ...]) -> Box:
+    """A block that has just gone; where its residue already carries its name, an empty frame."""
+    box = _run(scale, run, groups, "ghost")
+    left = any((m.label, m.start, m.size) == (run.label, run.start, run.size) for m in marks)
+    return replace(box, label="") if left else box
 
 
 def _held(scale: Scale, run: Run, marks: tuple[Mark, ...]) -> list[Box]:

@@ -159,8 +159,10 @@ def summary_of(results: Results) -> Summary:
     if results.patch:
         used = results.patch.added + results.patch.removed
         facts.append((f"{used}/{results.patch.budget}", "lines of patch"))
-    if scenarios:
-        facts.append((f"{sum(s.met for s in ran)}/{len(scenarios)}", "scenarios as expected"))
+    if ran:
+        facts.append((f"{sum(s.met for s in ran)}/{len(ran)}", "scenarios as expected"))
+    if len(ran) < len(scenarios):
+        facts.append((str(len(scenarios) - len(ran)), "scenarios skipped"))
     return Summary(tone, _headline(tone, len(unmet)), _sentence(results, unmet), tuple(facts))
 
 
