@@ -60,7 +60,9 @@ class ExprBuilder:
 
     def override(self, tree: Node) -> s.Override:
         """`name = expr`."""
-        return s.Override(self.ident(tree.children[0]), self.expr(tree.children[1]), self.span(tree))
+        return s.Override(
+            self.ident(tree.children[0]), self.expr(tree.children[1]), self.span(tree)
+        )
 
     def binder(self, tree: object) -> s.BinderGroup:
         """`a, b: T` or `a, b in P`."""
@@ -191,9 +193,7 @@ class ExprBuilder:
         return s.Field(self.expr(node.children[0]), self.ident(node.children[1]), self.span(node))
 
     def _e_interval(self, node: Node) -> s.Expr:
-        return s.Interval(
-            self.expr(node.children[0]), self.expr(node.children[1]), self.span(node)
-        )
+        return s.Interval(self.expr(node.children[0]), self.expr(node.children[1]), self.span(node))
 
     def _e_quantifier(self, node: Node) -> s.Expr:
         kind, binders, guard, body = node.children

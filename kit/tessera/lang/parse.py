@@ -19,10 +19,31 @@ from tessera.lang.build_expr import ExprBuilder, Node
 from tessera.lang.diagnostics import Diagnostic, SpecError, nearest
 from tessera.lang.source import Source
 
-ITEM_WORDS = (
-    "use spec platform class enum sort const param var function interface policy init action "
-    "invariant step promise lemma cover assume expect view simulate"
-).split()
+ITEM_WORDS = [
+    "use",
+    "spec",
+    "platform",
+    "class",
+    "enum",
+    "sort",
+    "const",
+    "param",
+    "var",
+    "function",
+    "interface",
+    "policy",
+    "init",
+    "action",
+    "invariant",
+    "step",
+    "promise",
+    "lemma",
+    "cover",
+    "assume",
+    "expect",
+    "view",
+    "simulate",
+]
 _WORDS = [*ITEM_WORDS, "require", "let", "some", "least", "fresh", "for", "where", "forall"]
 
 
@@ -56,9 +77,7 @@ def _syntax_error(
         return Diagnostic(span, "the file ends too early", "close the last block or expression")
     if token is not None:
         end = (token.end_column or 0) or (token.column or 1) + len(token)
-        span = Span(
-            source.name, token.line or 1, token.column or 1, token.end_line or 1, end
-        )
+        span = Span(source.name, token.line or 1, token.column or 1, token.end_line or 1, end)
         text = str(token)
         hint = nearest(text, _WORDS) if token.type == "NAME" else ""
         return Diagnostic(span, f"'{text[:40]}' is not expected here", hint or _expected(error))

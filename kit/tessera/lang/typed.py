@@ -456,8 +456,4 @@ class Spec:
 
     def sort_elements(self, sort: SortType) -> tuple[str, ...]:
         """The scalar constants of a sort, in order: its named elements."""
-        return tuple(
-            c.name for c in self.consts.values() if not c.params and c.type == sort
-        )
-
-
+        return tuple(c.name for c in self.consts.values() if not c.params and c.type == sort)

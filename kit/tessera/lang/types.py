@@ -32,9 +32,7 @@ class IntType:
     name: str = ""
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, IntType) and self.width == other.width and self.unit == other.unit
-        )
+        return isinstance(other, IntType) and self.width == other.width and self.unit == other.unit
 
     def __hash__(self) -> int:
         return hash((self.width, self.unit))

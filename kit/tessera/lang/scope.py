@@ -1,0 +1,124 @@
+"""What a name means: the symbols of a spec while it is being checked.
+
+Goal: one table that every checking pass reads, with nearest-name suggestions.
+Non-goals: typing expressions (see `tessera.lang.check_expr`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tessera.errors import Span
+from tessera.lang import syntax as s
+from tessera.lang import typed as t
+from tessera.lang.diagnostics import Diagnostics, nearest
+from tessera.lang.types import (
+    BOOL,
+    CLASS,
+    GRANULES,
+    INT_WIDTHS,
+    PLATFORM_INTS,
+    AnyType,
+    EnumType,
+    IntervalType,
+    IntType,
+    NatType,
+    SortType,
+    Type,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A name that can be applied: its kind as in `typed.Apply`, parameter and result types."""
+
+    kind: str
+    params: tuple[tuple[str, Type], ...]
+    result: AnyType
+    decl: s.ValueDecl
+
+
+@dataclass(slots=True)
+class Symbols:
+    """All global names of a spec."""
+
+    diagnostics: Diagnostics
+    platform: t.Platform | None = None
+    enums: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    members: dict[str, EnumType] = field(default_factory=dict)
+    sorts: dict[str, t.Sort] = field(default_factory=dict)
+    values: dict[str, Signature] = field(default_factory=dict)
+    actions: dict[str, s.Action] = field(default_factory=dict)
+    declared: dict[str, Span] = field(default_factory=dict)
+
+    def declare(self, name: s.Ident, space: str = "") -> bool:
+        """Claim a name in a name space; reports a duplicate and returns False."""
+        key = f"{space}:{name.text}"
+        earlier = self.declared.get(key)
+        if earlier is not None:
+            self.diagnostics.add(
+                name.span,
+                f"duplicate name '{name.text}': it is already declared at {earlier}",
+                "rename one of the two, or drop the 'use' that brings the other",
+            )
+            return False
+        self.declared[key] = name.span
+        return True
+
+    def region(self, name: str) -> t.Region | None:
+        """The platform's region of that name."""
+        regions = self.platform.regions if self.platform else ()
+        return next((r for r in regions if r.name == name), None)
+
+    def type(self, written: s.TypeName, *, unbounded: bool = False) -> AnyType | None:
+        """The type a name stands for; reports an unknown one."""
+        name, unit = written.name, written.unit
+        if name in INT_WIDTHS:
+            return IntType(INT_WIDTHS[name], unit, name)
+        if name in PLATFORM_INTS:
+            width = 64 if self.platform is None else getattr(self.platform, name)
+            return IntType(width, unit, name)
+        if unit is not None:
+            self.diagnostics.add(written.span, f"'{name}' has no unit", "only integers have units")
+            return None
+        if name in ("nat", "int"):
+            if unbounded:
+                return NatType()
+            self.diagnostics.add(
+                written.span,
+                f"'{name}' is unbounded and stands only in 'lemma ... unbounded'",
+                "use an integer of a C width: u8 u16 u32 u64 usize paddr",
+            )
+            return None
+        fixed: dict[str, AnyType] = {
+            "bool": BOOL,
+            "class": CLASS,
+            "interval": IntervalType(GRANULES),
+        }
+        if name in fixed:
+            return fixed[name]
+        if name in self.enums:
+            return EnumType(name)
+        if name in self.sorts:
+            return SortType(name)
+        known = [*INT_WIDTHS, *PLATFORM_INTS, *fixed, *self.enums, *self.sorts]
+        self.diagnostics.add(
+            written.span, f"unknown type '{name}'", nearest(name, known) or "declare it first"
+        )
+        return None
+
+    def plain_type(self, written: s.TypeName, *, unbounded: bool = False) -> Type | None:
+        """As `type`, where an interval cannot stand."""
+        found = self.type(written, unbounded=unbounded)
+        if isinstance(found, IntervalType):
+            self.diagnostics.add(
+                written.span, "an interval cannot stand here", "use its two ends as integers"
+            )
+            return None
+        return found
+
+    def value_names(self) -> list[str]:
+        """Every name an expression may use."""
+        regions = [r.name for r in self.platform.regions] if self.platform else []
+        builtin = ["min", "max", "is_secure", "touches_nonsecure", "granule_shift"]
+        return [*self.values, *self.members, *regions, *builtin]
