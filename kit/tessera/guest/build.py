@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tessera.guest import cache, optee, process, tfa, toolchain
 
-_RECIPE = 1  # counts up when the steps below change what they produce
+_RECIPE = 2  # counts up when the steps below change what they produce
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,11 @@ class Build:
     def devkit(self) -> Path:
         """The kit that TAs for this build are compiled and signed with."""
         return self.dir / "export-ta_arm64"
+
+    @property
+    def own_tas(self) -> list[Path]:
+        """The trusted applications that OP-TEE's tree itself holds, e.g. PKCS#11."""
+        return sorted((self.dir / "ta").glob("*.ta"))
 
     @property
     def elf(self) -> Path:
@@ -85,6 +90,9 @@ def _compile(
         for name in (*optee.IMAGES, "tee.elf"):
             shutil.copy2(out / "core" / name, folder / name)
         shutil.copy2(out / "conf.mk", folder / "conf.mk")
+        (folder / "ta").mkdir()
+        for ta in (out / "ta").rglob("*.ta"):
+            shutil.copy2(ta, folder / "ta" / ta.name)
         shutil.copytree(out / "export-ta_arm64", folder / "export-ta_arm64", symlinks=True)
         progress("building TF-A and the flash image")
         flash = folder / "flash.bin"

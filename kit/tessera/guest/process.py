@@ -7,6 +7,7 @@ Non-goals: QEMU (see `tessera.guest.qemu`), which is talked to while it runs.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -30,10 +31,8 @@ def tail(text: str, lines: int = 12) -> str:
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
     """Kill a process that was started in its own session, with all its children, and reap it."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 

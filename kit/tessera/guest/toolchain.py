@@ -7,6 +7,7 @@ Non-goals: building (see `tessera.guest.build`).
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -131,10 +132,10 @@ def _fetch_all(private: apt.PrivateApt, progress: process.Progress) -> Toolchain
     tfa = _first(
         "arm-trusted-firmware",
         private.source_versions("arm-trusted-firmware"),
-        lambda version: _fetch_source(private, "arm-trusted-firmware", version, progress),
+        functools.partial(_fetch_source, private, progress, "arm-trusted-firmware"),
     )
     kernels = sorted(private.names(KERNEL_NAMES), key=_kernel_number, reverse=True)
-    kernel = _first("a Linux 6.1 kernel", kernels, lambda name: _kernel(private, name, progress))
+    kernel = _first("a Linux 6.1 kernel", kernels, functools.partial(_kernel, private, progress))
     packages[kernel] = private.versions(kernel)[0]
     oldest = {**LIBRARIES, **{name: apt.upstream(optee) for name in CLIENT}}
     for name, least in oldest.items():
@@ -143,9 +144,8 @@ def _fetch_all(private: apt.PrivateApt, progress: process.Progress) -> Toolchain
             for version in private.versions(name)
             if not least or apt.compare_versions(apt.upstream(version), least) >= 0
         ]
-        packages[name] = _first(
-            name, versions, lambda version, name=name: _fetch(private, name, version, progress)
-        )
+        take = functools.partial(_fetch, private, progress, name)
+        packages[name] = _first(name, versions, take)
     return Toolchain(optee=optee, tfa=tfa, kernel=kernel, packages=packages)
 
 
@@ -160,8 +160,8 @@ def _fetch_optee(
         same = [test for test in tests if apt.upstream(test) == wanted]
         if not same:
             raise TesseraError(f"no optee-test-qemu of version {wanted}")
-        _fetch_source(private, "optee-os", version, progress)
-        _fetch(private, "optee-test-qemu", same[0], progress)
+        _fetch_source(private, progress, "optee-os", version)
+        _fetch(private, progress, "optee-test-qemu", same[0])
         packages["optee-test-qemu"] = same[0]
 
     known = [
@@ -194,14 +194,14 @@ def _kernel_number(name: str) -> int:
     return int(name.removeprefix("linux-image-6.1.0-").removesuffix("-arm64"))
 
 
-def _kernel(private: apt.PrivateApt, name: str, progress: process.Progress) -> None:
+def _kernel(private: apt.PrivateApt, progress: process.Progress, name: str) -> None:
     versions = private.versions(name)
     if not versions:
         raise TesseraError("not for arm64")
-    _fetch(private, name, versions[0], progress)
+    _fetch(private, progress, name, versions[0])
 
 
-def _fetch(private: apt.PrivateApt, name: str, version: str, progress: process.Progress) -> Path:
+def _fetch(private: apt.PrivateApt, progress: process.Progress, name: str, version: str) -> Path:
     """The unpacked folder of an arm64 package; of a kernel, only what the guest boots."""
 
     def make(folder: Path) -> None:
@@ -220,7 +220,7 @@ def _fetch(private: apt.PrivateApt, name: str, version: str, progress: process.P
 
 
 def _fetch_source(
-    private: apt.PrivateApt, name: str, version: str, progress: process.Progress
+    private: apt.PrivateApt, progress: process.Progress, name: str, version: str
 ) -> Path:
     """The unpacked, Debian-patched tree of a source package."""
 

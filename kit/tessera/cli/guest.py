@@ -1,0 +1,176 @@
+"""`tessera guest`: set up, build, boot and talk to a real OP-TEE under QEMU.
+
+Goal: thin commands over `tessera.guest`.
+Non-goals: the validation scenarios (see `tessera validate`).
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console as Terminal
+
+from tessera.errors import TesseraError
+from tessera.guest import build as building
+from tessera.guest import cache, machine, process, toolchain
+
+group = typer.Typer(
+    help="A real OP-TEE under QEMU: set up, build, boot, talk. "
+    "Example: `tessera guest setup && tessera guest run -- xtest 1004`",
+    no_args_is_help=True,
+)
+
+PatchOption = Annotated[
+    Path | None, typer.Option("--patch", help="A patch for OP-TEE, as `tessera patch` writes it.")
+]
+TreeOption = Annotated[
+    Path | None, typer.Option("--tree", help="Your own OP-TEE tree instead of the fetched source.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group to the `tessera` command."""
+    app.add_typer(group, name="guest")
+
+
+@contextmanager
+def progress() -> Iterator[process.Progress]:
+    """A progress listener on stderr: a moving line on a terminal, plain lines elsewhere."""
+    terminal = Terminal(stderr=True)
+    if not terminal.is_terminal:
+        yield lambda message: print(message, file=sys.stderr, flush=True)
+        return
+    with terminal.status("starting") as status:
+        yield status.update
+
+
+def read_patch(path: Path | None) -> str | None:
+    """The text of a patch file. Raises `TesseraError` when it cannot be read."""
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TesseraError(
+            f"cannot read the patch: {error}",
+            where=str(path),
+            remedy="write one with: tessera patch SPEC --tree DIR -o FILE",
+        ) from error
+
+
+@group.command()
+def setup(
+    refresh: Annotated[bool, typer.Option(help="Look for newer versions of the parts.")] = False,
+) -> None:
+    """Install host tools and fetch the guest's parts (needs apt and the network, once).
+
+    Example: `tessera guest setup`
+    """
+    with progress() as say:
+        parts = toolchain.setup(say, refresh=refresh)
+    typer.echo(f"OP-TEE {parts.optee}, TF-A {parts.tfa}, {parts.kernel}: ready in {cache.root()}")
+
+
+@group.command()
+def build(patch: PatchOption = None, tree: TreeOption = None) -> None:
+    """Build OP-TEE and TF-A; what was built before is found in the cache.
+
+    Example: `tessera guest build --patch out/priority.patch`
+    """
+    with progress() as say:
+        made = building.build(read_patch(patch), tree, say)
+    typer.echo(f"OP-TEE {made.version}{' (patched)' if made.patched else ''}: {made.dir}")
+
+
+def _talk(command: str, timeout: float, patch: Path | None, tree: Path | None) -> int:
+    """Boot, run one command, print what it printed; the exit code is the command's."""
+    with progress() as say:
+        made = building.build(read_patch(patch), tree, say)
+        say("booting")
+        with machine.boot(made, name="run") as guest:
+            say(f"ready after {guest.ready_seconds:.1f} s; running: {command}")
+            result = guest.run(command, timeout)
+    typer.echo(result.output)
+    return result.status
+
+
+TimeoutOption = Annotated[float, typer.Option(help="Seconds until the command is ended.", min=1)]
+
+
+@group.command(context_settings={"ignore_unknown_options": True})
+def run(
+    words: Annotated[list[str], typer.Argument(metavar="CMD...", help="A shell command.")],
+    patch: PatchOption = None,
+    tree: TreeOption = None,
+    timeout: TimeoutOption = 120,
+) -> None:
+    """Boot the guest, run a command in it as root, and leave with its exit status.
+
+    Example: `tessera guest run -- ls -l /dev/tee0`
+    """
+    raise typer.Exit(_talk(" ".join(words), timeout, patch, tree))
+
+
+@group.command()
+def xtest(
+    filters: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILTER]...", help="Cases to run, e.g. 1004.")
+    ] = None,
+    patch: PatchOption = None,
+    tree: TreeOption = None,
+    timeout: TimeoutOption = 1800,
+) -> None:
+    """Run OP-TEE's own regression tests (all of them take about 6 minutes).
+
+    Example: `tessera guest xtest 1004 1013`
+    """
+    raise typer.Exit(_talk(" ".join(["xtest", *(filters or [])]), timeout, patch, tree))
+
+
+@group.command()
+def shell(patch: PatchOption = None, tree: TreeOption = None) -> None:
+    """Boot the guest and run the commands that you type, one per line, until end of input.
+
+    Example: `echo 'xtest 1004' | tessera guest shell`
+    """
+    with progress() as say:
+        made = building.build(read_patch(patch), tree, say)
+    with machine.boot(made, name="shell") as guest:
+        typer.echo(f"ready after {guest.ready_seconds:.1f} s; end with Ctrl-D", err=True)
+        while True:
+            try:
+                line = input("guest# " if sys.stdin.isatty() else "")
+            except EOFError:
+                return
+            result = guest.run(line, 600)
+            typer.echo(result.output)
+            if result.status != 0:
+                typer.echo(f"[exit status {result.status}]", err=True)
+
+
+@group.command()
+def clean(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also the fetched parts, not only what was built.")
+    ] = False,
+) -> None:
+    """Remove what was built (and with --all what was fetched) from the cache.
+
+    Example: `tessera guest clean --all`
+    """
+    root = cache.root()
+    built = ("builds", "initramfs", "tas", "clients", "tmp")
+    fetched = ("packages", "sources", "apt", "toolchain.json", "locks")
+    for name in built + (fetched if everything else ()):
+        path = root / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    typer.echo(f"removed from {root}: {'everything' if everything else 'what was built'}")
