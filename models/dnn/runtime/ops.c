@@ -167,12 +167,12 @@ float ts_exp(float x)
 	float p = 0.0f;
 	int32_t k = 0;
 
-	if (x != x)
-		return x;
 	if (x < -87.0f)
 		return 0.0f;
 	if (x > 88.0f)
 		x = 88.0f;
+	if (!(x >= -87.0f))
+		return x; /* not a number */
 
 	k = (int32_t)(x * log2_e + (x < 0.0f ? -0.5f : 0.5f));
 	r = x - (float)k * ln2_high;

@@ -5,7 +5,7 @@
  * Every session starts without a model. Results of commands:
  *   TEE_ERROR_BAD_PARAMETERS  wrong parameter types, counts or sizes
  *   TEE_ERROR_BAD_STATE       INFER or INFO before LOAD
- *   TEE_ERROR_SHORT_BUFFER    output too small; its size is set to what it takes
+ *   TEE_ERROR_SHORT_BUFFER    output too small; its size is set to the need
  *   TEE_ERROR_EXCESS_DATA     a model file over TESSERA_DNN_MAX_FILE
  *   TEE_ERROR_BAD_FORMAT      a model file that cannot be used
  *   TEE_ERROR_OUT_OF_MEMORY   the TA's heap does not hold the model

@@ -1,3 +1,0 @@
-srcs-y += model.c
-srcs-y += ops.c
-srcs-y += run.c
