@@ -1,0 +1,109 @@
+"""The results in a terminal: a short summary that still names everything that went wrong.
+
+Goal: verdict counts per policy, every obligation whose expectation is not met with its trace,
+the patch's budget, the scenarios and what was skipped; no colour codes outside a terminal.
+Non-goals: the full page (see `html`) and exit codes (see `cli`).
+"""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tessera.report import view
+from tessera.report.strip import legend, strip_lines
+from tessera.results import Obligation, Outcome, Results, Scenario
+
+_STYLES = {"PROVED": "green", "VIOLATED": "red", "ERROR": "red"}
+
+
+def print_summary(results: Results, console: Console) -> None:
+    """Print the summary of a whole run."""
+    page = view.page_of(results)
+    for policy in page.policies:
+        counts = ", ".join(f"[{_style(v)}]{n} {v.lower()}[/]" for v, n in policy.counts)
+        unmet = f", [bold red]{policy.unmet} not as expected[/]" if policy.unmet else ""
+        time = view.seconds(policy.seconds)
+        console.print(f"[bold]{escape(policy.name)}[/]  {counts}{unmet}  [dim]({time})[/]")
+    for obligation in results.obligations:
+        if not obligation.met:
+            print_obligation(obligation, console)
+    if page.patch:
+        parts = ", ".join(f"{part.name} {part.lines}" for part in page.patch.parts)
+        used, budget = page.patch.used, page.patch.info.budget
+        console.print(
+            f"[bold]patch[/]  {used} of {budget} lines for {escape(page.patch.info.target)}"
+            f"  [dim]({escape(parts)})[/]"
+        )
+    if results.scenarios:
+        console.print(_scenarios(results.scenarios))
+    for why in page.skipped:
+        console.print(f"[yellow]skipped[/]  {escape(why)}")
+    tone = {"good": "bold green", "bad": "bold red", "open": "bold yellow"}[page.summary.tone]
+    console.print(f"[{tone}]{page.summary.headline}.[/] {escape(page.summary.sentence)}")
+
+
+def print_obligation(obligation: Obligation, console: Console) -> None:
+    """Print one obligation in full: where, what, why, and its trace step by step."""
+    style = _style(obligation.verdict)
+    where = f"{obligation.span}: " if obligation.span else ""
+    console.print(
+        f"[{style}]{view.MARKS[obligation.verdict]} {obligation.verdict}[/] "
+        f"[bold]{escape(obligation.id)}[/] [dim]({escape(where)}expected {obligation.expect})[/]"
+    )
+    console.print(f"  {escape(obligation.doc)}", style="dim")
+    if obligation.detail:
+        console.print(f"  {escape(obligation.detail)}")
+    if obligation.trace:
+        print_trace(obligation, console)
+
+
+def print_trace(obligation: Obligation, console: Console) -> None:
+    """Print a counterexample: constants, then action, changes and strips of every step."""
+    trace = obligation.trace
+    if trace is None:
+        return
+    if trace.constants:
+        constants = ", ".join(f"{name} = {value}" for name, value in trace.constants.items())
+        console.print(f"  with {escape(constants)}")
+    strips = [strip for step in trace.steps for strip in step.strips]
+    plain = not console.encoding.lower().startswith("utf")
+    lines = iter(strip_lines(strips, max(min(console.width, 100) - 5, 20), plain=plain))
+    for number, step in enumerate(trace.steps):
+        changes = f"  [dim]{escape('; '.join(step.changes))}[/]" if step.changes else ""
+        console.print(f"  {number}. [bold]{escape(step.action)}[/]{changes}")
+        for _ in step.strips:
+            console.print("     ", next(lines), sep="", no_wrap=True, crop=False)
+    if strips:
+        console.print(f"     {escape(legend(strips, plain=plain))}", style="dim")
+    if trace.broken:
+        console.print(f"  [red]broken:[/] {escape(trace.broken)}")
+
+
+def _scenarios(scenarios: tuple[Scenario, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("scenario", "unpatched", "patched", ""):
+        table.add_column(heading, overflow="fold")
+    for scenario in scenarios:
+        if scenario.skipped:
+            table.add_row(scenario.name, "skipped", "skipped", "[yellow]–[/]")
+            continue
+        met = "[green]✓[/]" if scenario.met else "[bold red]✗ not as expected[/]"
+        table.add_row(
+            f"[bold]{escape(scenario.name)}[/]",
+            _side(scenario.unpatched),
+            _side(scenario.patched),
+            met,
+        )
+    return table
+
+
+def _side(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return "did not run"
+    return f"{'passes' if outcome.passed else 'fails'}: {escape(outcome.detail)}"
+
+
+def _style(verdict: str) -> str:
+    return _STYLES.get(verdict, "yellow")

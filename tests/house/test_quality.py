@@ -1,0 +1,86 @@
+"""The code keeps its own rules: types, lint, format, and no import that is not declared."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[2]
+PACKAGE = REPO / "kit" / "tessera"
+MAX_LINES = 500
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=REPO,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def test_types() -> None:
+    done = run("mypy")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_lint() -> None:
+    done = run("ruff", "check", "kit", "tests", "verification")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_format() -> None:
+    done = run("ruff", "format", "--check", "kit", "tests", "verification")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def imported(file: Path) -> set[str]:
+    """The top-level names of all modules that a file imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module)
+    return names
+
+
+def test_package_imports_only_what_it_declares() -> None:
+    """A development tool that the package needs would be missing from an installed wheel."""
+    declared = {"tessera"}
+    for line in importlib.metadata.requires("tessera") or []:
+        found = re.match(r"[A-Za-z0-9._-]+", line)
+        if found and "extra ==" not in line:
+            declared.add(found.group().lower().replace("_", "-"))
+    owners = importlib.metadata.packages_distributions()
+    stray = {
+        f"{file.relative_to(REPO)}: {name}"
+        for file in PACKAGE.rglob("*.py")
+        for name in imported(file)
+        if (top := name.split(".")[0]) not in sys.stdlib_module_names
+        and not declared & {o.lower().replace("_", "-") for o in owners.get(top, [top])}
+    }
+    assert stray == set()
+
+
+def test_only_prove_knows_the_solver() -> None:
+    users = {file for file in PACKAGE.rglob("*.py") if any(n == "z3" for n in imported(file))}
+    assert {file.relative_to(PACKAGE).parts[0] for file in users} <= {"prove"}
+
+
+def test_the_simulator_shares_nothing_with_the_proofs() -> None:
+    for file in (PACKAGE / "model").rglob("*.py"):
+        assert not [n for n in imported(file) if n.startswith(("tessera.prove", "z3"))], file
+
+
+def test_every_module_says_what_it_is_for_and_stays_short() -> None:
+    for file in PACKAGE.rglob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        assert ast.get_docstring(ast.parse(text)), f"{file} has no docstring"
+        assert len(text.splitlines()) <= MAX_LINES, f"{file} has more than one idea"
