@@ -1,0 +1,2 @@
+global-incdirs-y += .
+srcs-y += tessera_hog_ta.c
