@@ -18,6 +18,9 @@ from tessera.lang.scope import Symbols
 from tessera.lang.types import BOOL, IntType, Type
 from tessera.lang.walk import walk
 
+_PROVABLE = ("proved", "violated")
+_VERDICTS = {"cover": ("covered", "violated")}
+
 
 class MachineChecker:
     """Types the parts of a spec that move."""
@@ -225,12 +228,12 @@ class MachineChecker:
                         f"{earlier.verdict} at {earlier.span}",
                         "keep one of the two",
                     )
-                elif (expect.verdict == "covered") != (kinds[name.text] == "cover"):
+                elif expect.verdict not in _VERDICTS.get(kinds[name.text], _PROVABLE):
                     self.exprs.error(
                         name.span,
                         f"'{name.text}' is a {kinds[name.text]} and cannot be {expect.verdict}",
-                        "a cover is covered or violated; the others are proved or violated",
-                    ) if not (expect.verdict == "violated") else None
+                        "a cover is covered or violated; all others are proved or violated",
+                    )
                 out[name.text] = expect
         return out
 

@@ -61,12 +61,12 @@ class FunctionChecker:
             elif self._matches(decl, wanted[name]):
                 given[name] = decl
                 self._define(decl, policy=True)
-        for name in wanted:
+        for name, decl in wanted.items():
             if name not in given and not self.symbols.diagnostics.found:
                 self.exprs.error(
                     title.span,
                     f"the policy of '{title.name.text}' lacks '{name}'",
-                    f"define it as in the interface at {wanted[name].span}",
+                    f"define it as in the interface at {decl.span}",
                 )
 
     def _matches(self, decl: s.ValueDecl, wanted: s.ValueDecl) -> bool:

@@ -83,7 +83,7 @@ def _syntax_error(
         return Diagnostic(span, f"'{text[:40]}' is not expected here", hint or _expected(error))
     assert isinstance(error, UnexpectedCharacters)
     span = Span(source.name, error.line, error.column, error.line, error.column + 1)
-    char = source.text[error.pos_in_stream] if error.pos_in_stream < len(source.text) else ""
+    char = source.text[error.pos_in_stream or 0]
     shown = char if char.isprintable() else f"U+{ord(char):04X}"
     return Diagnostic(
         span, f"the character '{shown}' has no meaning here", "remove it, or check the line above"
