@@ -1,0 +1,150 @@
+"""The C runtime and the TA compiled for the host under sanitizers, and a way to talk to them."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import struct
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tessera.dnn.format import Floats, Shape
+
+HERE = Path(__file__).resolve().parent
+DNN = HERE.parents[1] / "models" / "dnn"
+RUNTIME = (DNN / "runtime/model.c", DNN / "runtime/ops.c", DNN / "runtime/run.c")
+HARNESS = (*RUNTIME, HERE / "harness.c")
+CLIENT = (DNN / "client/main.c", DNN / "client/dnn.c", DNN / "client/abuse.c")
+TA = (*RUNTIME, DNN / "ta/tessera_dnn_ta.c", *CLIENT, HERE / "fake_tee/fake_tee.c")
+INCLUDES = (DNN / "runtime", DNN / "ta", DNN / "client", HERE / "fake_tee")
+STRICT = [
+    "-std=gnu11",
+    "-g",
+    "-O1",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wshadow",
+    "-Wcast-align",
+    "-Wfloat-equal",
+    "-Wmissing-prototypes",
+    "-Wstrict-prototypes",
+    "-Wswitch-default",
+    "-Wpointer-arith",
+]
+SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+Edit = tuple[str, str, str]  # file name, text to replace, replacement
+_numbers = itertools.count()
+
+
+def compiler() -> str:
+    """The host's C compiler; without one, the test skips, or fails where all tests must run."""
+    found = shutil.which("gcc") or shutil.which("cc")
+    if found is None:
+        why = "no C compiler; mend: apt-get install gcc libc6-dev"
+        if os.environ.get("TESSERA_REQUIRE_GUEST") == "1":
+            pytest.fail(why)
+        pytest.skip(why)
+    return found
+
+
+def compile_c(folder: Path, sources: Sequence[Path], edits: Sequence[Edit] = ()) -> Path:
+    """A program from the sources. Each edit must match exactly once: it breaks the code on purpose.
+
+    Broken code is compiled without warnings as errors (a dropped check may leave a name unused).
+    """
+    folder = folder / str(next(_numbers))
+    folder.mkdir()
+    edited = []
+    for source in sources:
+        text = source.read_text(encoding="utf-8")
+        mine = [edit for edit in edits if edit[0] == source.name]
+        for _, old, new in mine:
+            assert text.count(old) == 1, f"{source.name}: {old!r} found {text.count(old)} times"
+            text = text.replace(old, new)
+        copy = folder / source.name
+        copy.write_text(text, encoding="utf-8")
+        edited.append(str(copy if mine else source))
+    assert {edit[0] for edit in edits} <= {source.name for source in sources}
+    program = folder / "program"
+    words = [compiler(), *STRICT, *(["-Wno-error"] if edits else []), *SANITIZE]
+    includes = [f"-I{path}" for path in INCLUDES]
+    done = subprocess.run(
+        [*words, *includes, *edited, "-o", str(program)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return program
+
+
+def run_program(
+    program: Path, *words: str | Path, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The program's end, with its output as text."""
+    return subprocess.run(
+        [program, *words],
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+class Broken(Exception):
+    """The harness ended, for example because a sanitizer stopped it."""
+
+
+class Harness:
+    """A running harness; see `harness.c` for the protocol."""
+
+    OPERATIONS = ("conv2d", "maxpool", "dense", "relu", "softmax", "exp", "parse", "run")
+
+    def __init__(self, program: Path) -> None:
+        self._process = subprocess.Popen(
+            [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def close(self) -> None:
+        """Ends the program."""
+        self._process.communicate(timeout=30)
+
+    def call(
+        self,
+        operation: str,
+        x: NDArray[Any] | bytes,
+        y_count: int,
+        *,
+        weights: NDArray[Any] | bytes = b"",
+        bias: NDArray[Any] | bytes = b"",
+        shapes: tuple[Shape, Shape] = (Shape(1, 1, 1), Shape(1, 1, 1)),
+        window: tuple[int, int, int] = (0, 0, 0),
+    ) -> tuple[int, Floats]:
+        """Status and output values. Raises `Broken` when the program ended."""
+        parts = [
+            p if isinstance(p, bytes) else p.astype("<f4").tobytes() for p in (x, weights, bias)
+        ]
+        numbers = [self.OPERATIONS.index(operation), *shapes[0], *shapes[1], *window]
+        sizes = [*(len(part) for part in parts), 4 * y_count]
+        pipe_in, pipe_out = self._process.stdin, self._process.stdout
+        assert pipe_in is not None
+        assert pipe_out is not None
+        try:
+            pipe_in.write(struct.pack("<14I", *numbers, *sizes) + b"".join(parts))
+            pipe_in.flush()
+        except BrokenPipeError:
+            raise Broken from None
+        answer = pipe_out.read(4 + 4 * y_count)
+        if len(answer) != 4 + 4 * y_count:
+            raise Broken
+        return struct.unpack_from("<I", answer)[0], np.frombuffer(answer, "<f4", offset=4)
