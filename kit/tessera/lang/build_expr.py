@@ -127,6 +127,7 @@ class ExprBuilder:
         value, scale, unit = node.children
         return s.Number(
             self.number(value),
+            str(value),
             str(scale) if scale is not None else None,
             str(unit) if unit is not None else None,
             self.span(node),

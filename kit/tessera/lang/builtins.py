@@ -13,7 +13,8 @@ from tessera.lang import typed as t
 from tessera.lang.types import BOOL, IntType, Type
 
 if TYPE_CHECKING:
-    from tessera.lang.check_expr import Context, ExprChecker
+    from tessera.lang.check_expr import ExprChecker
+    from tessera.lang.context import Context
 
 _WORLDS = {"is_secure": "secure", "touches_nonsecure": "nonsecure"}
 
@@ -29,13 +30,17 @@ def call_builtin(
     """The typed form of a built-in call."""
     name = call.name.text
     if len(call.args) != 2:
-        checker.error(call.span, f"'{name}' takes 2 arguments, not {len(call.args)}")
+        checker.error(
+            call.span,
+            f"'{name}' takes 2 arguments, not {len(call.args)}",
+            f"write {name}(low, high)" if name in _WORLDS else f"write {name}(a, b)",
+        )
         return None
     if name in _WORLDS:
         return _world(checker, call, ctx)
     wanted = expected if isinstance(expected, IntType) else None
     pair = checker.same_type(call.args[0], call.args[1], ctx, wanted, name)
-    if pair is None:
+    if pair is None or not checker.integer(pair[0]):
         return None
     return t.Binary(name, pair[0], pair[1], pair[0].type, call.span)
 

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 from tessera.lang import syntax as s
 from tessera.lang import typed as t
-from tessera.lang.check_expr import Context, ExprChecker
+from tessera.lang.check_expr import ExprChecker
 from tessera.lang.check_machine import MachineChecker
 from tessera.lang.check_platform import check_platform
+from tessera.lang.context import Context
 from tessera.lang.diagnostics import Diagnostics, nearest
 from tessera.lang.fold import fold
 from tessera.lang.functions import FunctionChecker

@@ -1,112 +1,70 @@
-"""Typing of expressions: widths, units, names.
+"""Typing of expressions: names, calls, binders and the special forms.
 
 Goal: turn a surface expression into a typed one, bidirectionally: a literal takes its width and
 unit from what it meets. Errors are recorded and checking goes on; a failed part is None.
-Non-goals: declarations and actions (see `tessera.lang.check`).
+Non-goals: operators (see `operators`), declarations and actions (see `check`, `check_machine`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
 from tessera.errors import Span
 from tessera.lang import syntax as s
 from tessera.lang import typed as t
 from tessera.lang.builtins import call_builtin, is_builtin
+from tessera.lang.context import Context
 from tessera.lang.diagnostics import nearest
 from tessera.lang.literals import typed_number
-from tessera.lang.scope import Signature, Symbols
-from tessera.lang.types import (
-    BOOL,
-    CLASS,
-    BoolType,
-    EnumType,
-    IntervalType,
-    IntType,
-    NatType,
-    Type,
-)
+from tessera.lang.operators import OperatorChecker
+from tessera.lang.scope import Signature
+from tessera.lang.types import BOOL, GRANULES, BoolType, EnumType, IntervalType, IntType, Type
 
-_COMPARE = {"==", "!=", "<", "<=", ">", ">="}
-_LOGIC = {"and", "or", "=>"}
+_POLICY_SEES = "a policy sees its arguments, parameters, constants and the pool's size"
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
-    """Where an expression stands: its local names and what it may look at."""
-
-    local: dict[str, Type] = field(default_factory=dict)
-    what: str = "this expression"
-    state: bool = True  # may read state variables
-    old: bool = False  # may use old(...)
-    policy: bool = False  # becomes C
-    promise: bool = False  # may use `succeeds`
-    unbounded: bool = False
-
-    def bind(self, names: dict[str, Type]) -> Context:
-        """The same place with more local names."""
-        return Context(
-            {**self.local, **names},
-            self.what,
-            self.state,
-            self.old,
-            self.policy,
-            self.promise,
-            self.unbounded,
-        )
-
-
-class ExprChecker:
+class ExprChecker(OperatorChecker):
     """Types expressions against one symbol table."""
 
-    def __init__(self, symbols: Symbols) -> None:
-        self.symbols = symbols
-
-    def error(self, span: Span, message: str, remedy: str = "") -> None:
-        """Record a mistake."""
-        self.symbols.diagnostics.add(span, message, remedy)
-
-    # --- entry points -----------------------------------------------------------------------------
-
-    def boolean(self, expr: s.Expr, ctx: Context) -> t.Expr | None:
-        """A condition."""
-        return self.expr(expr, ctx, BOOL)
-
-    def expr(self, expr: s.Expr, ctx: Context, expected: Type | None = None) -> t.Expr | None:
-        """The typed expression; reports when it does not have the expected type."""
-        typed = self._infer(expr, ctx, expected)
-        if typed is None or expected is None or typed.type == expected:
-            return typed
-        self._mismatch(typed, expected)
-        return None
+    # --- intervals and binders --------------------------------------------------------------------
 
     def interval(self, expr: s.Expr, ctx: Context) -> tuple[t.Expr, t.Expr] | None:
         """The two ends of an expression of type interval."""
-        if isinstance(expr, s.Interval):
-            of = IntervalType(IntType(32, "granules", "u32")).of
-            lo, hi = self.expr(expr.lo, ctx, of), self.expr(expr.hi, ctx, of)
-            return None if lo is None or hi is None else (lo, hi)
-        if isinstance(expr, s.Conditional):
-            test = self.boolean(expr.test, ctx)
-            then, other = self.interval(expr.then, ctx), self.interval(expr.other, ctx)
-            if test is None or then is None or other is None:
-                return None
-            ends = [t.Ite(test, a, b, a.type, expr.span) for a, b in zip(then, other, strict=True)]
-            return ends[0], ends[1]
-        if isinstance(expr, s.Call):
-            sig = self.symbols.values.get(expr.name.text)
-            if sig is not None and isinstance(sig.result, IntervalType):
-                args = self._arguments(expr, sig, ctx)
-                if args is None:
+        match expr:
+            case s.Interval():
+                lo, hi = self.expr(expr.lo, ctx, GRANULES), self.expr(expr.hi, ctx, GRANULES)
+                return None if lo is None or hi is None else (lo, hi)
+            case s.Conditional():
+                test = self.boolean(expr.test, ctx)
+                then, other = self.interval(expr.then, ctx), self.interval(expr.other, ctx)
+                if test is None or then is None or other is None:
                     return None
-                of = sig.result.of
-                lo, hi = (
-                    t.Apply(sig.kind, f"{expr.name.text}.{end}", args, of, expr.span)
-                    for end in ("lo", "hi")
-                )
-                return lo, hi
+                both = zip(then, other, strict=True)
+                low, high = (t.Ite(test, a, b, a.type, expr.span) for a, b in both)
+                return low, high
+            case s.Name():
+                call = s.Call(s.Ident(expr.text, expr.span), (), expr.span)
+                return self._interval_call(call, expr.text, ctx)
+            case s.Call():
+                return self._interval_call(expr, expr.name.text, ctx)
         self.error(expr.span, "an interval is needed here", "write [low, high)")
         return None
+
+    def _interval_call(self, call: s.Call, name: str, ctx: Context) -> tuple[t.Expr, t.Expr] | None:
+        sig = self.symbols.values.get(name)
+        if sig is None and not is_builtin(name) and name not in ctx.local:
+            self._unknown(name, call.name.span, ctx)
+            return None
+        if sig is None or name in ctx.local or not isinstance(sig.result, IntervalType):
+            self.error(call.span, "an interval is needed here", "write [low, high)")
+            return None
+        self._may_read(sig, call.name, ctx)
+        args = self._arguments(call, sig, ctx)
+        if args is None:
+            return None
+        of = sig.result.of
+        low, high = (t.Apply(sig.kind, f"{name}.{x}", args, of, call.span) for x in ("lo", "hi"))
+        return low, high
 
     def binders(
         self, groups: tuple[s.BinderGroup, ...], ctx: Context
@@ -114,11 +72,18 @@ class ExprChecker:
         """Bound variables, the guard that `in P` adds, and the context inside."""
         out: list[t.Binder] = []
         guard: t.Expr | None = None
-        for group in groups:
-            type_ = self._binder_type(group, ctx)
+        types = [self._binder_type(group, ctx) for group in groups]
+        for group, type_ in zip(groups, types, strict=True):
             if type_ is None:
                 return None
             for name in group.names:
+                if name.text in ctx.local or any(b.name == name.text for b in out):
+                    self.error(
+                        name.span,
+                        f"duplicate name '{name.text}': it is already bound around here",
+                        "rename one of the two",
+                    )
+                    return None
                 out.append(t.Binder(name.text, type_, name.span))
                 if group.member_of is not None:
                     local = t.Local(name.text, type_, name.span)
@@ -134,8 +99,8 @@ class ExprChecker:
         name = group.member_of
         sig = self.symbols.values.get(name.text)
         if sig is None:
-            known = [n for n, v in self.symbols.values.items() if len(v.params) == 1]
-            self.error(name.span, f"unknown set '{name.text}'", nearest(name.text, known))
+            if name.text not in self.symbols.broken:
+                self._unknown_set(name)
             return None
         if len(sig.params) != 1 or sig.result != BOOL:
             self.error(
@@ -147,9 +112,20 @@ class ExprChecker:
         self._may_read(sig, name, ctx)
         return sig.params[0][1]
 
+    def _unknown_set(self, name: s.Ident) -> None:
+        if self.symbols.is_type(name.text):
+            remedy = f"'{name.text}' is a type: write ': {name.text}' for all of it"
+        else:
+            sets = [
+                n for n, v in self.symbols.values.items() if len(v.params) == 1 and v.result == BOOL
+            ]
+            remedy = nearest(name.text, sets) or _known("the sets here are", sets)
+        self.error(name.span, f"unknown set '{name.text}'", remedy)
+
     # --- one method per kind of node --------------------------------------------------------------
 
-    def _infer(self, expr: s.Expr, ctx: Context, expected: Type | None) -> t.Expr | None:
+    def infer(self, expr: s.Expr, ctx: Context, expected: Type | None) -> t.Expr | None:
+        """The typed expression; `expected` is a hint for literals."""
         match expr:
             case s.Number():
                 return typed_number(self.symbols, expr, expected)
@@ -162,15 +138,19 @@ class ExprChecker:
             case s.Prefix():
                 return self._prefix(expr, ctx, expected)
             case s.Infix():
-                return self._infix(expr, ctx, expected)
+                return self.infix(expr, ctx, expected)
             case s.Conditional():
-                return self._conditional(expr, ctx, expected)
+                return self.conditional(expr, ctx, expected)
             case s.As():
-                return self._cast(expr, ctx)
+                return self.cast(expr, ctx)
             case s.Field():
                 return self._field(expr, ctx)
             case s.Interval():
-                self.error(expr.span, "an interval cannot stand here", "name one end: .lo or .hi")
+                self.error(
+                    expr.span,
+                    "an interval cannot stand here",
+                    "write two comparisons: low <= x and x < high",
+                )
                 return None
             case s.Quantified():
                 return self._quantified(expr, ctx)
@@ -183,34 +163,62 @@ class ExprChecker:
             return t.Local(text, ctx.local[text], expr.span)
         if text in self.symbols.members:
             return t.EnumLit(text, self.symbols.members[text], expr.span)
-        if text == "granule_shift" and self.symbols.platform is not None:
-            value = self.symbols.platform.granule_shift
-            return t.IntLit(value, IntType(32, None, "u32"), expr.span)
+        if text == "granule_shift":
+            return self._granule_shift(expr.span)
         sig = self.symbols.values.get(text)
         if sig is None:
-            self._unknown(expr.text, expr.span, ctx)
+            self._unknown(text, expr.span, ctx)
             return None
-        if sig.params or isinstance(sig.result, IntervalType):
-            self.error(expr.span, f"'{text}' needs its arguments", f"write {text}(...)")
+        if isinstance(sig.result, IntervalType):
+            args = "(...)" if sig.params else ""
+            self.error(expr.span, f"'{text}' is an interval", f"write {text}{args}.lo or .hi")
+            return None
+        if sig.params:
+            names = ", ".join(name for name, _ in sig.params)
+            self.error(expr.span, f"'{text}' needs its arguments", f"write {text}({names})")
             return None
         self._may_read(sig, s.Ident(text, expr.span), ctx)
         return t.Apply(sig.kind, text, (), sig.result, expr.span)
 
+    def _granule_shift(self, span: Span) -> t.Expr | None:
+        if self.symbols.platform is None:
+            self.error(
+                span,
+                "'granule_shift' needs a platform",
+                'use one, e.g. use "optee/platforms/qemu_armv8a.tess"',
+            )
+            return None
+        return t.IntLit(self.symbols.platform.granule_shift, IntType(32, None, "u32"), span)
+
     def _unknown(self, name: str, span: Span, ctx: Context) -> None:
+        if name in self.symbols.broken:
+            return  # its declaration was reported
         known = [*ctx.local, *self.symbols.value_names()]
-        self.error(span, f"unknown name '{name}'", nearest(name, known) or "declare it first")
+        remedy = nearest(name, known) or "declare it, or 'use' the file that does"
+        if self.symbols.region(name) is not None:
+            remedy = f"'{name}' is a region: write {name}.base, {name}.size or {name}.end"
+        elif name in self.symbols.actions:
+            remedy = f"'{name}' is an action: in a promise, write {name}(...) succeeds"
+        elif self.symbols.is_type(name):
+            remedy = f"'{name}' is a type: convert with 'as {name}'"
+        self.error(span, f"unknown name '{name}'", remedy)
 
     def _may_read(self, sig: Signature, name: s.Ident, ctx: Context) -> None:
-        if sig.kind != "var" or (ctx.state and not ctx.policy):
-            return
-        if ctx.policy:
+        if sig.kind == "var" and ctx.policy:
             self.error(
                 name.span,
                 f"{ctx.what} reads the state variable '{name.text}', which a policy may not",
-                "a policy sees its arguments, parameters, constants and the pool's size",
+                _POLICY_SEES,
             )
-        else:
-            self.error(name.span, f"{ctx.what} may not read the state ('{name.text}')")
+        elif not ctx.state:
+            read = name.text if sig.kind == "var" else self.symbols.readers.get(name.text)
+            if read is not None:
+                through = "" if read == name.text else f" through '{name.text}'"
+                self.error(
+                    name.span,
+                    f"{ctx.what} reads the state variable '{read}'{through}, which it may not",
+                    "it is about every state: only constants, parameters and functions of them",
+                )
 
     def _call(self, expr: s.Call, ctx: Context, expected: Type | None) -> t.Expr | None:
         name = expr.name.text
@@ -218,7 +226,10 @@ class ExprChecker:
             return call_builtin(self, expr, ctx, expected)
         sig = self.symbols.values.get(name)
         if sig is None:
-            self._unknown(name, expr.name.span, ctx)
+            if name in ctx.local:
+                self.error(expr.span, f"'{name}' is {ctx.local[name]} and takes no arguments")
+            else:
+                self._unknown(name, expr.name.span, ctx)
             return None
         if isinstance(sig.result, IntervalType):
             self.error(expr.span, f"'{name}' gives an interval", f"write {name}(...).lo or .hi")
@@ -228,19 +239,22 @@ class ExprChecker:
         return None if args is None else t.Apply(sig.kind, name, args, sig.result, expr.span)
 
     def _arguments(self, expr: s.Call, sig: Signature, ctx: Context) -> tuple[t.Expr, ...] | None:
-        return self.arguments(expr, tuple(type_ for _, type_ in sig.params), ctx)
+        return self.arguments(expr, sig.params, ctx)
 
     def arguments(
-        self, expr: s.Call, types: tuple[Type, ...], ctx: Context
+        self, expr: s.Call, params: tuple[tuple[str, Type], ...], ctx: Context
     ) -> tuple[t.Expr, ...] | None:
-        """The arguments of a call, checked against the parameter types."""
-        if len(expr.args) != len(types):
+        """The arguments of a call, checked against the parameters' names and types."""
+        name = expr.name.text
+        if len(expr.args) != len(params):
+            shape = ", ".join(f"{param}: {type_}" for param, type_ in params)
             self.error(
                 expr.span,
-                f"'{expr.name.text}' takes {len(types)} arguments, not {len(expr.args)}",
+                f"'{name}' takes {count(len(params), 'argument')}, not {len(expr.args)}",
+                f"write {name}({shape})" if params else f"write {name} without arguments",
             )
             return None
-        args = [self.expr(a, ctx, type_) for a, type_ in zip(expr.args, types, strict=True)]
+        args = [self.expr(a, ctx, x) for a, (_, x) in zip(expr.args, params, strict=True)]
         good = [a for a in args if a is not None]
         return tuple(good) if len(good) == len(args) else None
 
@@ -252,162 +266,48 @@ class ExprChecker:
             return None if arg is None else t.Unary("not", arg, BOOL, expr.span)
         if expr.op == "old":
             if not ctx.old:
-                self.error(expr.span, "'old' stands only in a 'step' property")
+                self.error(
+                    expr.span,
+                    "'old' stands only in a 'step' property, and not inside another 'old'",
+                    "state it as: step NAME: ...; an action reads the old state anyway",
+                )
                 return None
-            arg = self.expr(expr.arg, ctx, None)
+            arg = self.expr(expr.arg, ctx.inside_old(), None)
             return None if arg is None else t.Old(arg, arg.type, expr.span)
-        arg = self.expr(expr.arg, ctx, expected if isinstance(expected, IntType) else None)
-        if arg is None or not self._integer(arg):
-            return None
-        return t.Unary("~", arg, arg.type, expr.span)
+        return self.complement(expr, ctx, expected)
 
     def _exact(self, expr: s.Prefix, ctx: Context) -> t.Expr | None:
+        if ctx.policy:
+            self.error(
+                expr.span, "'exact' cannot stand in a policy", "state it as an invariant or lemma"
+            )
+            return None
         inner = expr.arg
-        sig = self.symbols.values.get(inner.name.text) if isinstance(inner, s.Call) else None
-        if isinstance(inner, s.Interval) or (
-            sig is not None and isinstance(sig.result, IntervalType)
-        ):
+        name = inner.name.text if isinstance(inner, s.Call) else ""
+        name = inner.text if isinstance(inner, s.Name) else name
+        sig = self.symbols.values.get(name) if name not in ctx.local else None
+        ends_needed = sig is not None and isinstance(sig.result, IntervalType)
+        if isinstance(inner, s.Interval) or ends_needed:
             ends = self.interval(inner, ctx)
             return None if ends is None else t.Exact(ends, BOOL, expr.span)
         arg = self.expr(inner, ctx)
         return None if arg is None else t.Exact((arg,), BOOL, expr.span)
 
-    def _infix(self, expr: s.Infix, ctx: Context, expected: Type | None) -> t.Expr | None:
-        if expr.op in _LOGIC:
-            left, right = self.boolean(expr.left, ctx), self.boolean(expr.right, ctx)
-            if left is None or right is None:
-                return None
-            return t.Binary(expr.op, left, right, BOOL, expr.span)
-        if expr.op in ("<<", ">>"):
-            return self._shift(expr, ctx, expected)
-        wanted = expected if expr.op not in _COMPARE and isinstance(expected, IntType) else None
-        pair = self.same_type(expr.left, expr.right, ctx, wanted, expr.op)
-        if pair is None:
-            return None
-        left, right = pair
-        if expr.op in _COMPARE:
-            return self._comparison(expr, left, right)
-        if not self._integer(left):
-            return None
-        return t.Binary(expr.op, left, right, self._result(expr.op, left, right), expr.span)
-
-    @staticmethod
-    def _result(op: str, left: t.Expr, right: t.Expr) -> Type:
-        """The unit algebra of * and /: a ratio of two like quantities has no unit."""
-        a, b = left.type, right.type
-        assert isinstance(a, IntType | NatType) and isinstance(b, IntType | NatType)
-        if isinstance(a, NatType) or isinstance(b, NatType):
-            return a
-        if op == "/" and a.unit == b.unit:
-            return IntType(a.width, None)
-        if op == "*" and a.unit is None:
-            return b
-        return a
-
-    def same_type(
-        self, a: s.Expr, b: s.Expr, ctx: Context, wanted: Type | None, op: str
-    ) -> tuple[t.Expr, t.Expr] | None:
-        """Two operands of one type; a literal adapts to the other side."""
-        flip = _literal(a) and not _literal(b)
-        first, second = (b, a) if flip else (a, b)
-        loose = op in ("*", "/", "%")
-        head = (
-            self.expr(first, ctx, None)
-            if wanted is None or loose
-            else self._infer(first, ctx, wanted)
-        )
-        if head is None:
-            self._infer(second, ctx, wanted)
-            return None
-        hint: Type = head.type
-        if loose and isinstance(hint, IntType) and _literal(second):
-            has_unit = isinstance(second, s.Number) and (second.unit or second.scale in _BYTES)
-            hint = hint if has_unit else IntType(hint.width, None, hint.name)
-        tail = self._infer(second, ctx, hint)
-        if tail is None:
-            return None
-        if not self._compatible(head.type, tail.type, loose):
-            self._mismatch(tail, head.type)
-            return None
-        return (tail, head) if flip else (head, tail)
-
-    @staticmethod
-    def _compatible(a: Type, b: Type, loose: bool) -> bool:
-        if loose and isinstance(a, IntType) and isinstance(b, IntType):
-            return a.width == b.width and (a.unit is None or b.unit is None or a.unit == b.unit)
-        return a == b
-
-    def _comparison(self, expr: s.Infix, left: t.Expr, right: t.Expr) -> t.Expr | None:
-        op = expr.op
-        if op in ("==", "!="):
-            return t.Binary(op, left, right, BOOL, expr.span)
-        if left.type == CLASS:
-            if op in (">", ">="):
-                left, right, op = right, left, {">": "<", ">=": "<="}[op]
-            lower = t.Binary("<", left, right, BOOL, expr.span)
-            if op == "<":
-                return lower
-            same = t.Binary("==", left, right, BOOL, expr.span)
-            return t.Binary("or", lower, same, BOOL, expr.span)
-        if not self._integer(left):
-            return None
-        return t.Binary(op, left, right, BOOL, expr.span)
-
-    def _shift(self, expr: s.Infix, ctx: Context, expected: Type | None) -> t.Expr | None:
-        by_granule = isinstance(expr.right, s.Name) and expr.right.text == "granule_shift"
-        wanted = expected if isinstance(expected, IntType) and not by_granule else None
-        left = self._infer(expr.left, ctx, wanted if _literal(expr.left) else None)
-        right = self.expr(expr.right, ctx)
-        if left is None or right is None or not self._integer(left) or not self._integer(right):
-            return None
-        if isinstance(left.type, NatType) or not isinstance(left.type, IntType):
-            self.error(expr.span, "an unbounded integer cannot be shifted", "use * or /")
-            return None
-        unit = left.type.unit
-        if by_granule:
-            needs, gives = ("granules", "bytes") if expr.op == "<<" else ("bytes", "granules")
-            if unit != needs:
-                self.error(
-                    expr.left.span,
-                    f"unit mismatch: '{expr.op} granule_shift' turns {needs} into {gives}, but "
-                    f"this is {unit or 'without a unit'}",
-                )
-                return None
-            unit = gives
-        type_ = IntType(left.type.width, unit, left.type.name)
-        return t.Binary(expr.op, left, right, type_, expr.span)
-
-    def _conditional(
-        self, expr: s.Conditional, ctx: Context, expected: Type | None
-    ) -> t.Expr | None:
-        test = self.boolean(expr.test, ctx)
-        pair = self.same_type(expr.then, expr.other, ctx, expected, "if")
-        if test is None or pair is None:
-            return None
-        return t.Ite(test, pair[0], pair[1], pair[0].type, expr.span)
-
-    def _cast(self, expr: s.As, ctx: Context) -> t.Expr | None:
-        target = self.symbols.plain_type(expr.type)
-        arg = self.expr(expr.arg, ctx)
-        if target is None or arg is None or not self._integer(arg):
-            return None
-        if not isinstance(target, IntType) or not isinstance(arg.type, IntType):
-            self.error(expr.span, f"'as' converts integers, not to {target}")
-            return None
-        if target.unit is not None and arg.type.unit not in (None, target.unit):
-            self.error(
-                expr.span,
-                f"unit mismatch: {arg.type.unit} cannot become {target.unit} by 'as'",
-                "shift by granule_shift to convert between granules and bytes",
-            )
-            return None
-        unit = target.unit or arg.type.unit
-        return t.Cast(arg, IntType(target.width, unit, target.name), expr.span)
-
     def _field(self, expr: s.Field, ctx: Context) -> t.Expr | None:
         field_name = expr.name.text
-        if isinstance(expr.arg, s.Name) and expr.arg.text not in self.symbols.values:
-            return self._region_field(expr.arg, expr)
+        if isinstance(expr.arg, s.Name):
+            name = expr.arg.text
+            if name in ctx.local:
+                known = self.symbols.values.get(field_name)
+                fits = known is not None and [x for _, x in known.params] == [ctx.local[name]]
+                self.error(
+                    expr.span,
+                    f"'{name}' is {ctx.local[name]} and has no fields",
+                    f"write {field_name}({name})" if fits else "write FUNCTION(NAME), not NAME.F",
+                )
+                return None
+            if name not in self.symbols.values:
+                return self._region_field(expr.arg, expr)
         if field_name not in ("lo", "hi"):
             self.error(expr.name.span, f"unknown field '{field_name}'", "an interval has lo and hi")
             return None
@@ -416,12 +316,13 @@ class ExprChecker:
 
     def _region_field(self, name: s.Name, expr: s.Field) -> t.Expr | None:
         region = self.symbols.region(name.text)
-        if region is None:
-            regions = (
-                [r.name for r in self.symbols.platform.regions] if self.symbols.platform else []
-            )
-            remedy = nearest(name.text, regions) or "use a platform that has this region"
-            self.error(name.span, f"unknown region '{name.text}'", remedy)
+        platform = self.symbols.platform
+        if region is None or platform is None:
+            if name.text not in self.symbols.broken:
+                regions = [r.name for r in platform.regions] if platform else []
+                remedy = nearest(name.text, regions) or _known("the regions here are", regions)
+                remedy = remedy or 'use a platform, e.g. "optee/platforms/qemu_armv8a.tess"'
+                self.error(name.span, f"unknown region '{name.text}'", remedy)
             return None
         values = {"base": region.base, "size": region.size, "end": region.base + region.size}
         if expr.name.text not in values:
@@ -431,23 +332,30 @@ class ExprChecker:
                 "a region has base, size and end",
             )
             return None
-        width = self.symbols.platform.paddr if self.symbols.platform else 64
-        return t.IntLit(values[expr.name.text], IntType(width, "bytes", "paddr"), expr.span)
+        paddr = IntType(platform.paddr, "bytes", "paddr")
+        value = values[expr.name.text]
+        if value >> platform.paddr:
+            self.error(
+                expr.span,
+                f"the end of '{name.text}' is {value:#x}, which does not fit in {paddr}",
+                f"compare with {name.text}.base + ({name.text}.size - 1 bytes)",
+            )
+            return None
+        return t.IntLit(value, paddr, expr.span)
 
     def _quantified(self, expr: s.Quantified, ctx: Context) -> t.Expr | None:
         bound = self.binders(expr.groups, ctx)
         if bound is None:
             return None
         binders, member, inner = bound
-        if ctx.policy:
-            for binder in binders:
-                if not isinstance(binder.type, EnumType | BoolType):
-                    self.error(
-                        binder.span,
-                        f"a policy cannot quantify over {binder.type}: the type is infinite",
-                        "a policy becomes C: decide from its arguments and constants",
-                    )
-                    return None
+        infinite = [b for b in binders if not isinstance(b.type, EnumType | BoolType)]
+        if ctx.policy and infinite:
+            self.error(
+                infinite[0].span,
+                f"a policy cannot quantify over {infinite[0].type}: the type is infinite",
+                "a policy becomes C: decide from its arguments and constants",
+            )
+            return None
         guard = self.boolean(expr.guard, inner) if expr.guard is not None else None
         body = self.boolean(expr.body, inner)
         if body is None or (expr.guard is not None and guard is None):
@@ -459,71 +367,55 @@ class ExprChecker:
         return t.Quant(expr.kind, binders, full, body, BOOL, expr.span)
 
     def _succeeds(self, expr: s.Succeeds, ctx: Context) -> t.Expr | None:
-        if not ctx.promise:
-            self.error(expr.span, "'succeeds' stands only in a 'promise'")
-            return None
         name = expr.call.name
-        action = self.symbols.actions.get(name.text)
-        if action is None:
+        if not ctx.promise:
             self.error(
-                name.span, f"unknown action '{name.text}'", nearest(name.text, self.symbols.actions)
+                expr.span,
+                "'succeeds' stands only in a 'promise'",
+                f"state it as: promise NAME: ... {name.text}(...) succeeds",
             )
             return None
-        types = [self.symbols.plain_type(p.type) for p in action.params]
-        args = self.arguments(expr.call, tuple(x for x in types if x is not None), ctx)
-        choices = {c.name.text: c for c in action.body if isinstance(c, s.Choose)}
-        witness: list[tuple[str, t.Expr]] = []
-        for item in expr.witness:
-            choice = choices.get(item.name.text)
-            if choice is None:
-                self.error(
-                    item.span,
-                    f"'{name.text}' chooses no '{item.name.text}'",
-                    nearest(item.name.text, choices),
-                )
-                return None
-            value = self.expr(item.value, ctx, self.symbols.plain_type(choice.type))
-            if value is not None:
-                witness.append((item.name.text, value))
-        if args is None or len(witness) != len(expr.witness):
+        action = self.symbols.actions.get(name.text)
+        if action is None:
+            remedy = nearest(name.text, self.symbols.actions)
+            known = _known("the actions here are", self.symbols.actions)
+            self.error(name.span, f"unknown action '{name.text}'", remedy or known)
             return None
-        return t.Succeeds(name.text, args, tuple(witness), BOOL, expr.span)
+        params = [(p.name.text, self.symbols.plain_type(p.type)) for p in action.params]
+        good = tuple((n, x) for n, x in params if x is not None)
+        if len(good) != len(params):
+            return None
+        args = self.arguments(expr.call, good, ctx)
+        witness = [self._witness(item, action, ctx) for item in expr.witness]
+        chosen = tuple(w for w in witness if w is not None)
+        if args is None or len(chosen) != len(witness):
+            return None
+        return t.Succeeds(name.text, args, chosen, BOOL, expr.span)
 
-    # --- messages ---------------------------------------------------------------------------------
-
-    def _integer(self, expr: t.Expr) -> bool:
-        if isinstance(expr.type, IntType | NatType):
-            return True
-        self.error(expr.span, f"an integer is needed here, not {expr.type}")
-        return False
-
-    def _mismatch(self, found: t.Expr, expected: Type) -> None:
-        a, b = expected, found.type
-        if isinstance(a, IntType) and isinstance(b, IntType):
-            if a.width != b.width:
-                self.error(
-                    found.span,
-                    f"width mismatch: {b} meets {a}",
-                    f"convert it: (...) as {a.name or f'u{a.width}'}",
-                )
-            else:
-                self.error(
-                    found.span,
-                    f"unit mismatch: {b.unit or 'no unit'} meets {a.unit or 'no unit'}",
-                    "shift by granule_shift to convert between granules and bytes",
-                )
-            return
-        self.error(found.span, f"type mismatch: this is {b}, but {a} is needed")
+    def _witness(
+        self, item: s.Override, action: s.Action, ctx: Context
+    ) -> tuple[str, t.Expr] | None:
+        choices = {c.name.text: c for c in action.body if isinstance(c, s.Choose)}
+        choice = choices.get(item.name.text)
+        if choice is None:
+            remedy = nearest(item.name.text, choices) or _known("it chooses", choices)
+            self.error(
+                item.name.span, f"'{action.name.text}' chooses no '{item.name.text}'", remedy
+            )
+            return None
+        type_ = self.symbols.plain_type(choice.type)
+        value = None if type_ is None else self.expr(item.value, ctx, type_)
+        return None if value is None else (item.name.text, value)
 
 
-_BYTES = ("KiB", "MiB", "GiB")
+def count(number: int, what: str) -> str:
+    """`1 argument`, `2 arguments`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _literal(expr: s.Expr) -> bool:
-    """Whether an expression is made of numbers only, so that it has no width of its own."""
-    if isinstance(expr, s.Infix):
-        return _literal(expr.left) and _literal(expr.right)
-    return isinstance(expr, s.Number)
+def _known(lead: str, names: Mapping[str, object] | list[str]) -> str:
+    """A list of what may stand here, when it is short enough to read."""
+    return f"{lead} {', '.join(names)}" if 0 < len(names) <= 12 else ""
 
 
 def _both(a: t.Expr, b: t.Expr) -> t.Expr:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from tessera.errors import Span
 from tessera.lang import syntax as s
 from tessera.lang import typed as t
-from tessera.lang.check_expr import Context, ExprChecker
+from tessera.lang.check_expr import ExprChecker
+from tessera.lang.context import Context
 from tessera.lang.diagnostics import nearest
 from tessera.lang.fold import fold
 from tessera.lang.scope import Symbols
@@ -126,7 +127,7 @@ class MachineChecker:
                     return None
                 guard = own if guard is None else t.Binary("and", guard, own, BOOL, own.span)
         call = s.Call(name, update.args, update.span)
-        args = self.exprs.arguments(call, tuple(type_ for _, type_ in sig.params), ctx)
+        args = self.exprs.arguments(call, sig.params, ctx)
         assert not isinstance(sig.result, type(None))
         value = self.exprs.expr(update.value, ctx, self.symbols.plain_type(sig.decl.type))
         if args is None or value is None:

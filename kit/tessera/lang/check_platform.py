@@ -6,9 +6,12 @@ Non-goals: synthesis of bases and sizes.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tessera.lang import syntax as s
 from tessera.lang import typed as t
-from tessera.lang.check_expr import Context, ExprChecker
+from tessera.lang.check_expr import ExprChecker
+from tessera.lang.context import Context
 from tessera.lang.diagnostics import nearest
 from tessera.lang.fold import fold
 from tessera.lang.scope import Symbols
@@ -52,7 +55,7 @@ def check_platform(symbols: Symbols, decl: s.Platform) -> t.Platform | None:
 def _constant(symbols: Symbols, expr: s.Expr, type_: IntType) -> int | None:
     # A physical address is written bare (0x0e00_0000): it is a number of bytes by nature.
     if isinstance(expr, s.Number) and expr.unit is None and expr.scale is None:
-        expr = s.Number(expr.value, None, type_.unit, expr.span)
+        expr = replace(expr, unit=type_.unit)
     typed = ExprChecker(symbols).expr(expr, Context(what="a platform", state=False), type_)
     if typed is None:
         return None

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from tessera.lang import syntax as s
 from tessera.lang import typed as t
-from tessera.lang.check_expr import Context, ExprChecker
+from tessera.lang.check_expr import ExprChecker
+from tessera.lang.context import Context
 from tessera.lang.diagnostics import nearest
 from tessera.lang.scope import Signature, Symbols
 from tessera.lang.types import IntervalType

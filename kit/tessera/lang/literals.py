@@ -11,22 +11,26 @@ from tessera.lang import typed as t
 from tessera.lang.scope import Symbols
 from tessera.lang.types import IntType, NatType, Type
 
+BYTE_SCALES = ("KiB", "MiB", "GiB")
 SCALES = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 
 
 def typed_number(symbols: Symbols, number: s.Number, expected: Type | None) -> t.Expr | None:
     """The literal at the expected type; without one, u32 for granules and u64 otherwise."""
-    value, unit = _scaled(number)
+    scaled = _scaled(symbols, number)
+    if scaled is None:
+        return None
+    value, unit = scaled
     if isinstance(expected, NatType):
         return t.IntLit(value, expected, number.span)
     if not isinstance(expected, IntType):
-        width = 32 if unit == "granules" else 64
-        return t.IntLit(value, IntType(width, unit), number.span)
+        expected = IntType(32 if unit == "granules" else 64, unit)
     if unit is None and expected.unit is not None and value != 0:
+        written = f"{number.text} {number.scale}" if number.scale else number.text
         symbols.diagnostics.add(
             number.span,
             f"missing unit: a number of {expected.unit} is needed here",
-            f"write {number.value} {expected.unit}, or a size such as 4 KiB",
+            f"write {written} {expected.unit}, or a size such as 4 KiB",
         )
         return None
     if unit is not None and unit != expected.unit:
@@ -44,10 +48,17 @@ def typed_number(symbols: Symbols, number: s.Number, expected: Type | None) -> t
     return t.IntLit(value, expected, number.span)
 
 
-def _scaled(number: s.Number) -> tuple[int, str | None]:
+def _scaled(symbols: Symbols, number: s.Number) -> tuple[int, str | None] | None:
     scale = number.scale or ""
-    value = number.value * SCALES.get(scale[:2], 1)
     unit = "bytes" if scale.endswith("B") else None
+    if unit is not None and number.unit == "granules":
+        symbols.diagnostics.add(
+            number.span,
+            f"unit mismatch: {scale} counts bytes, not granules",
+            f"write {number.text} {scale}, or {number.text} {scale[:-1]} granules",
+        )
+        return None
+    value = number.value * SCALES.get(scale[:2], 1)
     return value, number.unit or unit
 
 

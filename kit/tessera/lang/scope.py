@@ -27,6 +27,11 @@ from tessera.lang.types import (
     Type,
 )
 
+BUILTINS = ("min", "max", "is_secure", "touches_nonsecure", "granule_shift")
+TYPE_WORDS = (*INT_WIDTHS, *PLATFORM_INTS, "bool", "class", "interval", "nat")
+RESERVED = frozenset((*BUILTINS, *TYPE_WORDS))
+_LIBRARY_HINT = 'declare it, or use the file that does, e.g. use "optee/pool.tess"'
+
 
 @dataclass(frozen=True, slots=True)
 class Signature:
@@ -50,9 +55,18 @@ class Symbols:
     values: dict[str, Signature] = field(default_factory=dict)
     actions: dict[str, s.Action] = field(default_factory=dict)
     declared: dict[str, Span] = field(default_factory=dict)
+    # Names whose declaration was reported: their uses are not reported again.
+    broken: set[str] = field(default_factory=set)
+    # Functions that read the state, each with a variable that it reads.
+    readers: dict[str, str] = field(default_factory=dict)
 
     def declare(self, name: s.Ident, space: str = "") -> bool:
         """Claim a name in a name space; reports a duplicate and returns False."""
+        if not space and name.text in RESERVED:
+            self.diagnostics.add(
+                name.span, f"'{name.text}' is a word of the language", "choose another name"
+            )
+            return False
         key = f"{space}:{name.text}"
         earlier = self.declared.get(key)
         if earlier is not None:
@@ -81,14 +95,17 @@ class Symbols:
         if unit is not None:
             self.diagnostics.add(written.span, f"'{name}' has no unit", "only integers have units")
             return None
-        if name in ("nat", "int"):
+        if name == "nat":
             if unbounded:
                 return NatType()
             self.diagnostics.add(
                 written.span,
-                f"'{name}' is unbounded and stands only in 'lemma ... unbounded'",
+                "'nat' is unbounded and is bound only by a quantifier in 'lemma ... unbounded'",
                 "use an integer of a C width: u8 u16 u32 u64 usize paddr",
             )
+            return None
+        if name == "class" and not self.enums.get("class"):
+            self._no_class(written.span)
             return None
         fixed: dict[str, AnyType] = {
             "bool": BOOL,
@@ -101,11 +118,29 @@ class Symbols:
             return EnumType(name)
         if name in self.sorts:
             return SortType(name)
-        known = [*INT_WIDTHS, *PLATFORM_INTS, *fixed, *self.enums, *self.sorts]
-        self.diagnostics.add(
-            written.span, f"unknown type '{name}'", nearest(name, known) or "declare it first"
-        )
+        if name not in self.broken:
+            self.diagnostics.add(written.span, f"unknown type '{name}'", self._type_hint(name))
         return None
+
+    def _no_class(self, span: Span) -> None:
+        """Said once: without classes, every use of the type would be one more message."""
+        if "class" not in self.broken:
+            self.broken.add("class")
+            self.diagnostics.add(
+                span, "no class is declared", "declare one in your spec: class ordinary"
+            )
+
+    def _type_hint(self, name: str) -> str:
+        if name in self.values and len(self.values[name].params) == 1:
+            return f"'{name}' is a set: write 'in {name}'"
+        if name == "int":
+            return "integers are unsigned, of a C width: u8 u16 u32 u64 usize paddr"
+        known = [*TYPE_WORDS, *self.enums, *self.sorts]
+        return nearest(name, known) or _LIBRARY_HINT
+
+    def is_type(self, name: str) -> bool:
+        """Whether a type has that name."""
+        return name in TYPE_WORDS or name in self.enums or name in self.sorts
 
     def plain_type(self, written: s.TypeName, *, unbounded: bool = False) -> Type | None:
         """As `type`, where an interval cannot stand."""
@@ -120,5 +155,4 @@ class Symbols:
     def value_names(self) -> list[str]:
         """Every name an expression may use."""
         regions = [r.name for r in self.platform.regions] if self.platform else []
-        builtin = ["min", "max", "is_secure", "touches_nonsecure", "granule_shift"]
-        return [*self.values, *self.members, *regions, *builtin]
+        return [*self.values, *self.members, *regions, *BUILTINS]

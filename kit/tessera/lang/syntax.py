@@ -33,9 +33,10 @@ class TypeName:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """An integer literal, e.g. `8 MiB`, `3 granules`, `64 Ki granules`."""
+    """An integer literal, e.g. `8 MiB`, `3 granules`, `64 Ki granules`; `text` is its digits."""
 
     value: int
+    text: str
     scale: str | None
     unit: str | None
     span: Span
