@@ -1,0 +1,63 @@
+"""A shorter run to the same violation.
+
+Goal: leave out events, in chunks of falling size, as long as the rest still fires and the property
+still fails at its end; local choices are made anew.
+Non-goals: the shortest run possible (the proofs find that).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tessera.lang.typed import Spec
+from tessera.model.properties import Truth
+from tessera.model.script import Event, Script
+from tessera.model.simulator import Simulator
+from tessera.model.values import Undecided
+
+
+def shrink(spec: Spec, script: Script, property_name: str) -> Script:
+    """A script with a subset of the events that still violates the property; else the script."""
+    simulator = Simulator(spec, script.world)
+    events: Sequence[Event] = _failing(simulator, script.events, property_name) or script.events
+    chunk = max(len(events) // 2, 1)
+    while True:
+        shorter = _without_some(simulator, events, chunk, property_name)
+        if shorter is not None:
+            events = shorter
+        elif chunk == 1:
+            return Script(script.world, tuple(events))
+        else:
+            chunk //= 2
+
+
+def _without_some(
+    simulator: Simulator, events: Sequence[Event], chunk: int, name: str
+) -> list[Event] | None:
+    """The events without one run of `chunk` of them, None when all are needed."""
+    for at in range(len(events) - chunk, -chunk, -chunk):
+        kept = [*events[: max(at, 0)], *events[max(at, 0) + chunk :]]
+        found = _failing(simulator, kept, name) if len(kept) < len(events) else None
+        if found is not None:
+            return found
+    return None
+
+
+def _failing(simulator: Simulator, events: Sequence[Event], name: str) -> list[Event] | None:
+    """The run of those events that can fire, cut where the property first fails."""
+    simulator.reset()
+    taken: list[Event] = []
+    if simulator.truth(name) is Truth.FAILS:
+        return taken
+    for event in events:
+        try:
+            choices = simulator.enabled(event.action, event.args)
+        except Undecided:
+            return None
+        if choices is None:
+            continue
+        taken.append(Event(event.action, event.args, choices))
+        simulator.fire(taken[-1])
+        if simulator.truth(name) is Truth.FAILS:
+            return taken
+    return None
