@@ -48,7 +48,7 @@ distclean: clean ## also remove .venv; `tessera guest clean` empties the user's 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | sed 's/make all\t/make\t/' | expand -t 20
 
-$(STAMP): pyproject.toml
+$(STAMP):
 	@PYTHON='$(PYTHON)' VENV='$(VENV)' sh kit/bootstrap.sh
 	@rm -f $(VENV)/.ready-*
 	@touch $@
