@@ -7,7 +7,9 @@ Non-goals: what is run in it (see `tessera.guest.scenarios`).
 
 from __future__ import annotations
 
+import base64
 import re
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +27,10 @@ T = TypeVar("T")
 _CORE_PANIC = re.compile(rb"E/TC:[^\n]* Panic ")
 
 
+class GuestError(TesseraError):
+    """A guest that panicked, hung or did not come up; the message ends with both consoles."""
+
+
 class Guest:
     """A running guest. `ready_seconds` is the time from QEMU's start to the first command."""
 
@@ -39,9 +45,16 @@ class Guest:
     def run(self, command: str, timeout: float = 60.0) -> RunResult:
         """Run a shell command as root in the guest; it is ended after `timeout` seconds.
 
-        Raises `TesseraError` when the guest panics or hangs.
+        Raises `GuestError` when the guest panics or hangs.
         """
         return self._guarded(lambda: self._console.run(command, timeout))
+
+    def read_file(self, path: str) -> bytes:
+        """The content of a small file in the guest. Raises `GuestError` when it is not there."""
+        result = self.run(f"base64 {shlex.quote(path)}")
+        if result.status != 0:
+            raise GuestError(f"cannot read {path} in the guest: {result.output}", where=path)
+        return base64.b64decode(result.output)
 
     def secure_ram(self) -> bytes:
         """Stop the guest and return all of its secure RAM (16 MiB from `qemu.SECURE_RAM_BASE`).
@@ -67,7 +80,7 @@ class Guest:
         try:
             return action()
         except Silent as silence:
-            raise TesseraError(
+            raise GuestError(
                 f"the guest failed: {silence.reason}\n{self.consoles()}",
                 where=str(self.console_log),
                 remedy="read the whole console logs named above",

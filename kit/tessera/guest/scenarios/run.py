@@ -1,0 +1,132 @@
+"""Running the scenarios on both sides and comparing with what was expected.
+
+Goal: outcomes, expectations and the verdict `met` of each scenario.
+Non-goals: the trials themselves (one file each).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tessera.errors import TesseraError
+from tessera.guest import build, machine, process, qemu, toolchain
+from tessera.guest.scenarios import infer, isolate, residue, starve
+from tessera.guest.scenarios.bench import Bench, InconclusiveError, prepare
+from tessera.results import Outcome, Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A scenario: its trial, and what an OP-TEE without any policy is known to do."""
+
+    name: str
+    doc: str
+    trial: Callable[[Bench], Outcome]
+    unpatched_passes: bool
+
+
+DEFINITIONS = (
+    Definition(infer.NAME, infer.DOC, infer.trial, True),
+    Definition(starve.NAME, starve.DOC, starve.trial, False),
+    Definition(residue.NAME, residue.DOC, residue.trial, False),
+    Definition(isolate.NAME, isolate.DOC, isolate.trial, True),
+)
+
+
+def run_scenarios(
+    patch_text: str,
+    *,
+    tree: Path | None = None,
+    names: Sequence[str] = (),
+    expect_patched: Mapping[str, bool] | None = None,
+    progress: process.Progress = process.silent,
+    log_folder: Path = machine.LOG_FOLDER,
+) -> tuple[Scenario, ...]:
+    """Put OP-TEE without and with `patch_text` to the scenarios `names` (default: all).
+
+    `expect_patched` says which scenarios the patched side passes (default: all of them). Logs go
+    below `log_folder`. Raises `TesseraError` when parts are missing or a build fails; a guest that
+    panics is an outcome, not an error.
+    """
+    wanted = _select(names)
+    expected = expect_patched or {}
+    benches = [
+        prepare(build.build(text, tree, progress), log_folder) for text in (None, patch_text)
+    ]
+    found = []
+    for definition in wanted:
+        sides = []
+        for bench in benches:
+            progress(f"{definition.name}: {bench.side}")
+            sides.append(_try(definition, bench))
+        found.append(_compare(definition, sides, expected.get(definition.name, True)))
+    return tuple(found)
+
+
+def _select(names: Sequence[str]) -> list[Definition]:
+    known = {definition.name: definition for definition in DEFINITIONS}
+    for name in names:
+        if name not in known:
+            raise TesseraError(
+                f"there is no scenario {name}",
+                where="--scenario",
+                remedy=f"one of: {', '.join(known)}",
+            )
+    return [known[name] for name in names] or list(DEFINITIONS)
+
+
+def _try(definition: Definition, bench: Bench) -> tuple[Outcome, bool]:
+    """The outcome of one side, and whether it is conclusive."""
+    log = f"{definition.name}.{bench.side}.linux.log"
+    path = os.path.relpath(bench.log_folder / log, bench.log_folder.parent)
+    version = f"OP-TEE {bench.build.version}"
+    try:
+        outcome = definition.trial(bench)
+    except InconclusiveError as reason:
+        return Outcome(False, f"{version}: inconclusive: {reason}", log=path), False
+    except machine.GuestError as error:
+        return Outcome(False, f"{version}: {error.message}", log=path), False
+    detail = f"{version}: {outcome.detail}"
+    return dataclasses.replace(outcome, detail=detail, log=path), True
+
+
+def _compare(
+    definition: Definition, sides: Sequence[tuple[Outcome, bool]], expect_patched: bool
+) -> Scenario:
+    (unpatched, told_unpatched), (patched, told_patched) = sides
+    as_expected = (
+        unpatched.passed == definition.unpatched_passes and patched.passed == expect_patched
+    )
+    return Scenario(
+        name=definition.name,
+        doc=definition.doc,
+        unpatched=unpatched,
+        patched=patched,
+        expect_unpatched=definition.unpatched_passes,
+        expect_patched=expect_patched,
+        # A trial that could not tell is never what was expected, even where a failure was.
+        met=as_expected and told_unpatched and told_patched,
+    )
+
+
+def versions(tree: Path | None = None) -> dict[str, str]:
+    """What the figures were measured with: part -> version. Raises `TesseraError` when missing."""
+    parts = toolchain.require()
+    made = build.build(None, tree)
+    emulator = process.run([qemu.PROGRAM, "--version"])
+    compiler = process.run(["aarch64-linux-gnu-gcc", "-dumpfullversion"])
+    number = re.search(r"version (\S+)", emulator)
+    return {
+        "OP-TEE": made.version if tree is not None else f"{made.version} ({parts.optee})",
+        "TF-A": parts.tfa,
+        "Linux": parts.packages[parts.kernel],
+        "OP-TEE client": parts.packages["libteec2"],
+        "OP-TEE test": parts.packages["optee-test-qemu"],
+        "QEMU": number.group(1) if number else emulator.split("\n", 1)[0],
+        "gcc (aarch64)": compiler.strip(),
+    }
