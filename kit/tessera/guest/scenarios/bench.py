@@ -53,7 +53,7 @@ class Bench:
             yield guest
 
 
-def prepare(build: Build, log_folder: Path) -> Bench:
+def prepare(build: Build, side: str, log_folder: Path) -> Bench:
     """Build the TAs and clients for `build`. Raises `TesseraError` when a compiler fails."""
     dnn = resources.path("models/dnn")
     hog = resources.path("verification/guest/hog")
@@ -61,7 +61,7 @@ def prepare(build: Build, log_folder: Path) -> Bench:
     images, _labels = digits.held_out()
     return Bench(
         build=build,
-        side="patched" if build.patched else "unpatched",
+        side=side,
         log_folder=log_folder,
         tas=(ta.build_ta(build, dnn / "ta", [shared]), ta.build_ta(build, hog / "ta")),
         files={

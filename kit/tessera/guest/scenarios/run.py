@@ -55,8 +55,10 @@ def run_scenarios(
     """
     wanted = _select(names)
     expected = expect_patched or {}
+    sources = {"unpatched": None, "patched": patch_text}
     benches = [
-        prepare(build.build(text, tree, progress), log_folder) for text in (None, patch_text)
+        prepare(build.build(text, tree, progress), side, log_folder)
+        for side, text in sources.items()
     ]
     found = []
     for definition in wanted:
@@ -90,6 +92,7 @@ def _try(definition: Definition, bench: Bench) -> tuple[Outcome, bool]:
     except InconclusiveError as reason:
         return Outcome(False, f"{version}: inconclusive: {reason}", log=path), False
     except machine.GuestError as error:
+        # A panic is no answer to any trial's question, not even where a failure is expected.
         return Outcome(False, f"{version}: {error.message}", log=path), False
     detail = f"{version}: {outcome.detail}"
     return dataclasses.replace(outcome, detail=detail, log=path), True
