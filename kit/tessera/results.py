@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
 
+from tessera.errors import EXIT_OK, EXIT_UNKNOWN, EXIT_UNMET
+
 SCHEMA_VERSION = "1"
 
 VERDICTS = ("PROVED", "BOUNDED", "VIOLATED", "CTI", "UNKNOWN", "VACUOUS", "ERROR")
@@ -139,6 +141,15 @@ class Results:
     scenarios: tuple[Scenario, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     schema_version: str = SCHEMA_VERSION
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all that ran is as expected, 1 when not, 3 when only UNKNOWN stands in the way."""
+        open_ends = [o for o in self.obligations if not o.met]
+        unmet = [s for s in self.scenarios if not s.met and not s.skipped]
+        if unmet or any(o.verdict != "UNKNOWN" for o in open_ends):
+            return EXIT_UNMET
+        return EXIT_UNKNOWN if open_ends else EXIT_OK
 
     def to_json(self) -> dict[str, Any]:
         """The document as JSON-ready data; key order is fixed, so equal inputs give equal bytes."""

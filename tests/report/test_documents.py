@@ -119,3 +119,20 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(
         write_text(target, "new")
     assert target.read_text(encoding="utf-8") == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_exit_code_tells_unmet_from_undecided_from_skipped(sample: Results) -> None:
+    first, *rest = sample.obligations
+    violated = replace(first, verdict="VIOLATED", met=False)
+    unknown = replace(first, verdict="UNKNOWN", met=False)
+    scenario = replace(sample.scenarios[0], met=False)
+
+    def code(*obligations: Obligation, scenarios: tuple[Scenario, ...] = ()) -> int:
+        return replace(sample, obligations=obligations, scenarios=scenarios).exit_code
+
+    assert code(*sample.obligations, scenarios=sample.scenarios) == 0
+    assert code(violated, *rest) == 1
+    assert code(unknown, *rest) == 3
+    assert code(unknown, violated, *rest) == 1
+    assert code(*rest, scenarios=(scenario,)) == 1
+    assert code(*rest, scenarios=(replace(scenario, skipped="no QEMU"),)) == 0
