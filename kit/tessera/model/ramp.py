@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tessera.model.intervals import Interval, complement
+from tessera.model.intervals import Interval
 
 MAX_PIECES = 4096
 """More pieces than this from one operation are not worth having."""
@@ -62,7 +62,11 @@ def less(a: Form, b: Form, lo: int, hi: int) -> list[Interval]:
         if type(a) is not Ramp:
             return [(lo, hi)] if a < b else []
         start, end = at_least(a, b, lo, hi)
-        return complement([(start, end)], lo, hi) if start < end else [(lo, hi)]
+        if start >= end:
+            return [(lo, hi)]
+        if a.slope > 0:
+            return [(lo, start)] if lo < start else []
+        return [(end, hi)] if end < hi else []
     if type(a) is not Ramp:
         start, end = at_least(b, a + 1, lo, hi)
         return [(start, end)] if start < end else []

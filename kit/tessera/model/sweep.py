@@ -19,7 +19,7 @@ from tessera.model.evaluate import Evaluator
 from tessera.model.intervals import Interval, IntervalMap, complement, merge
 from tessera.model.lower import EXACT, children, free_names
 from tessera.model.ramp import Piece, Ramp, Unswept, equal, quotient_cuts
-from tessera.model.scope import FIRST_LOCAL, Code, Frame, Scope
+from tessera.model.scope import FIRST_LOCAL, Frame, Scope
 from tessera.model.tables import runs_of
 from tessera.model.values import elements, first_value, is_integer, width_of
 
@@ -29,6 +29,9 @@ MAX_POINTS = 4096
 Names = frozenset[str]
 TruthCode = Callable[[Frame, int, int], list[Interval]]
 PieceCode = Callable[[Frame, int, int], list[Piece]]
+Refined = list[tuple[int, int, tuple[Any, ...]]]
+"""`[lo, hi)` and one form for each of several expressions."""
+RefineCode = Callable[[Frame, int, int], Refined]
 _LOGIC = ("and", "or", "=>")
 
 
@@ -139,7 +142,6 @@ class Sweeper:
         return lambda f, lo, hi: merge([(a, b) for a, b, form in values(f, lo, hi) if form])
 
     def _relation(self, expr: Binary, scope: Scope, swept: Names) -> TruthCode:
-        left, right = (self.pieces(c, scope, swept) for c in children(expr))
         solve: Callable[[Any, Any, int, int], list[Interval]]
         if expr.op.startswith(EXACT):
             of = expr.right if expr.op == EXACT + "as" else expr.left
@@ -154,13 +156,14 @@ class Sweeper:
         else:
             solve = lambda a, b, lo, hi: complement(equal(a, b, lo, hi), lo, hi)  # noqa: E731
 
+        parts = self._refine((expr.left, expr.right), scope, swept)
+
         def run(f: Frame, lo: int, hi: int) -> list[Interval]:
-            return [
-                part
-                for a, b, one in left(f, lo, hi)
-                for c, d, two in right(f, a, b)
-                for part in solve(one, two, c, d)
-            ]
+            found = parts(f, lo, hi)
+            if len(found) == 1:
+                ((a, b, (one, two)),) = found
+                return solve(one, two, a, b)
+            return [part for a, b, (one, two) in found for part in solve(one, two, a, b)]
 
         return run
 
@@ -247,23 +250,47 @@ class Sweeper:
 
         return run
 
-    def _refine(
-        self, exprs: tuple[Expr, ...], scope: Scope, swept: Names
-    ) -> Callable[[Frame, int, int], list[tuple[int, int, tuple[Any, ...]]]]:
+    def _refine(self, exprs: tuple[Expr, ...], scope: Scope, swept: Names) -> RefineCode:
         """The pieces on which every one of several expressions has one form."""
         codes = [self.pieces(e, scope, swept) for e in exprs]
+        moving = [i for i, e in enumerate(exprs) if free_names(e) & swept]
+        if len(moving) == 1 and len(exprs) <= 3:
+            return self._refine_one(exprs, codes[moving[0]], moving[0], scope)
 
-        def run(f: Frame, lo: int, hi: int) -> list[tuple[int, int, tuple[Any, ...]]]:
-            out: list[tuple[int, int, tuple[Any, ...]]] = [(lo, hi, ())]
+        def run(f: Frame, lo: int, hi: int) -> Refined:
+            out: Refined = [(lo, hi, ())]
             for code in codes:
-                out = [
-                    (c, d, (*forms, form))
-                    for a, b, forms in out
-                    for c, d, form in code(f, a, b)
-                ]
+                out = [(c, d, (*fs, x)) for a, b, fs in out for c, d, x in code(f, a, b)]
             return out
 
         return run
+
+    def _refine_one(
+        self, exprs: tuple[Expr, ...], code: PieceCode, at: int, scope: Scope
+    ) -> RefineCode:
+        """The same where only `exprs[at]` is swept, which is most of the time: faster."""
+        fixed = [self.evaluator.compile(e, scope) for i, e in enumerate(exprs) if i != at]
+        if not fixed:
+            return lambda f, lo, hi: [(a, b, (x,)) for a, b, x in code(f, lo, hi)]
+        if len(fixed) == 2:
+            one, two = fixed
+
+            def three(f: Frame, lo: int, hi: int) -> Refined:
+                rest = [one(f), two(f)]
+                return [(a, b, (*rest[:at], x, *rest[at:])) for a, b, x in code(f, lo, hi)]
+
+            return three
+        (other,) = fixed
+
+        def first(f: Frame, lo: int, hi: int) -> Refined:
+            y = other(f)
+            return [(a, b, (x, y)) for a, b, x in code(f, lo, hi)]
+
+        def second(f: Frame, lo: int, hi: int) -> Refined:
+            y = other(f)
+            return [(a, b, (y, x)) for a, b, x in code(f, lo, hi)]
+
+        return second if at else first
 
     def _read(self, expr: Apply, scope: Scope, swept: Names) -> PieceCode:
         """A state variable or a rigid function at swept arguments."""
@@ -370,8 +397,3 @@ def _along(whole: IntervalMap, index: Ramp, lo: int, hi: int) -> list[Piece]:
     runs = list(whole.runs(min(ends), max(ends) + 1))
     cuts = quotient_cuts(index, [start for start, _, _ in runs], lo, hi)
     return [(a, b, runs[i][2]) for a, b, i in cuts]
-
-
-def concrete(code: Code, f: Frame, x: int) -> Any:
-    """The value of a closure at one point of a sweep."""
-    return code(frame_at(f, x))
