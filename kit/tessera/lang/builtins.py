@@ -61,7 +61,7 @@ def _world(checker: ExprChecker, call: s.Call, ctx: Context) -> t.Expr | None:
     if lo is None or hi is None:
         return None
     world = _WORLDS[call.name.text]
-    out: t.Expr = t.BoolLit(False, BOOL, call.span)
+    out: t.Expr | None = None
     for region in platform.regions:
         if region.parent is None and region.world == world:
             base = t.IntLit(region.base, paddr, call.span)
@@ -75,5 +75,5 @@ def _world(checker: ExprChecker, call: s.Call, ctx: Context) -> t.Expr | None:
                 below = t.Binary("<", lo, end, BOOL, call.span)
                 above = t.Binary("<", base, hi, BOOL, call.span)
                 test = t.Binary("and", below, above, BOOL, call.span)
-            out = t.Binary("or", out, test, BOOL, call.span)
-    return out
+            out = test if out is None else t.Binary("or", out, test, BOOL, call.span)
+    return out or t.BoolLit(False, BOOL, call.span)

@@ -10,17 +10,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from tessera.errors import Span
 from tessera.lang import syntax as s
 from tessera.lang import typed as t
 from tessera.lang.check_expr import ExprChecker
 from tessera.lang.check_machine import MachineChecker
 from tessera.lang.check_platform import check_platform
-from tessera.lang.context import Context
+from tessera.lang.check_rest import RestChecker
 from tessera.lang.diagnostics import Diagnostics, nearest
-from tessera.lang.fold import fold
 from tessera.lang.functions import FunctionChecker
+from tessera.lang.params import bounds, check_params
 from tessera.lang.scope import Signature, Symbols
-from tessera.lang.types import CLASS, EnumType, IntType
+from tessera.lang.types import CLASS, EnumType
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -44,25 +45,22 @@ class SpecChecker:
         given: dict[str, int],
     ) -> t.Spec:
         """The checked spec; raises `SpecError` with all mistakes found."""
-        title = next((i for i in own if isinstance(i, s.SpecDecl)), None)
-        if title is None:
-            first = own[0].span if own else next(iter(items)).span
-            self.diagnostics.add(first, "this file declares no spec", 'add a line: spec NAME "..."')
-            self.diagnostics.raise_if_any()
-        assert title is not None
+        title = self._title(own)
         self._types(items)
         self._values(items)
         self._platform_last(items)
         functions = FunctionChecker(self.symbols, self.exprs)
         defined = functions.check(items, title)
-        params = self._params(items, used_with, given)
+        params = check_params(self.symbols, self.exprs, items, used_with, given)
         consts = self._consts(items)
         machine = MachineChecker(self.symbols, self.exprs)
         actions, init = machine.actions(items)
         properties = machine.properties(items)
-        expects = machine.expects(items, properties)
-        views = machine.views(items)
-        simulate = machine.simulate(items, {n: p.value for n, p in params.items()})
+        rest = RestChecker(self.symbols, self.exprs)
+        named = {i.name.text: i for i in items if isinstance(i, s.Property)}
+        expects = rest.expects(items, named)
+        views = rest.views(items)
+        simulate = rest.simulate(items, params, consts)
         self.diagnostics.raise_if_any()
         return t.Spec(
             name=title.name.text,
@@ -85,6 +83,24 @@ class SpecChecker:
             simulate=simulate,
             lines=dict(self.diagnostics.lines),
         )
+
+    def _title(self, own: Sequence[s.Item]) -> s.SpecDecl:
+        """The one `spec` line of the file that was asked for."""
+        titles = [i for i in own if isinstance(i, s.SpecDecl)]
+        for second in titles[1:]:
+            self.diagnostics.add(
+                second.name.span,
+                f"a second spec: this file is already '{titles[0].name.text}'",
+                "one file holds one spec; move it to a file of its own",
+            )
+        if not titles:
+            self.diagnostics.add(
+                own[0].span if own else Span(self.file, 1, 1, 1, 2),
+                "this file declares no spec",
+                'add a line: spec NAME "..."; a part is checked with the spec that uses it',
+            )
+            self.diagnostics.raise_if_any()
+        return titles[0]
 
     # --- types ------------------------------------------------------------------------------------
 
@@ -130,7 +146,7 @@ class SpecChecker:
                     self.diagnostics.add(
                         lower.span,
                         f"unknown class '{lower.text}'",
-                        nearest(lower.text, names) or "declare it first",
+                        nearest(lower.text, names) or f"declare it: class {lower.text}",
                     )
             for ta in item.members:
                 self._ta(ta, seen)
@@ -150,7 +166,7 @@ class SpecChecker:
         if not _UUID.fullmatch(uuid):
             self.diagnostics.add(
                 ta.span,
-                f"'{ta.uuid}' is not a UUID",
+                f"'{ta.uuid[:40]}' is not a UUID",
                 "write it as 01234567-89ab-cdef-0123-456789abcdef",
             )
         elif uuid in seen:
@@ -162,21 +178,27 @@ class SpecChecker:
         seen[uuid] = ta
 
     def _class_cycles(self, declared: Sequence[s.ClassDecl]) -> None:
-        above = {c.name.text: [a.text for a in c.above] for c in declared}
-        for item in declared:
-            todo, seen = list(above[item.name.text]), set()
-            while todo:
-                name = todo.pop()
-                if name == item.name.text:
+        """One report per cycle, with its path."""
+        by_name = {c.name.text: c for c in declared}
+        left: set[str] = set()  # everything below is known to be free of cycles, or reported
+        for root in by_name:
+            path = [root]
+            while path:
+                above = by_name[path[-1]].above
+                later = next((a for a in above if a.text in by_name and a.text not in left), None)
+                if later is None:
+                    left.add(path.pop())
+                elif later.text in path:
+                    cycle = [*path[path.index(later.text) :], later.text]
                     self.diagnostics.add(
-                        item.name.span,
-                        f"class cycle: '{name}' outranks itself",
-                        "drop one '>' of the cycle",
+                        later.span,
+                        f"class cycle: {' > '.join(cycle)}",
+                        "no class outranks itself: drop one '>' of the cycle",
                     )
-                    break
-                if name not in seen:
-                    seen.add(name)
-                    todo += above.get(name, [])
+                    left.update(path)
+                    path.clear()
+                else:
+                    path.append(later.text)
 
     # --- values -----------------------------------------------------------------------------------
 
@@ -192,92 +214,46 @@ class SpecChecker:
         symbols = self.symbols
         if not symbols.declare(decl.name):
             return
-        result = symbols.type(decl.type, unbounded=kind == "function")
+        wanted = symbols.type if kind in ("function", "policy") else symbols.plain_type
+        result = wanted(decl.type)
         params = [(p.name.text, symbols.plain_type(p.type)) for p in decl.params or ()]
         good = [(n, type_) for n, type_ in params if type_ is not None]
-        if result is not None and len(good) == len(params):
+        distinct = self._distinct(decl)
+        if result is not None and len(good) == len(params) and distinct:
             symbols.values[decl.name.text] = Signature(kind, tuple(good), result, decl)
+        else:
+            symbols.broken.add(decl.name.text)
 
-    def _params(
-        self, items: Sequence[s.Item], used_with: Sequence[s.Override], given: dict[str, int]
-    ) -> dict[str, t.Param]:
-        values: dict[str, int] = {}
-        out: dict[str, t.Param] = {}
-        decls = [i for i in items if isinstance(i, s.ValueDecl) and i.kind == "param"]
-        replaced = {o.name.text: o for o in used_with}
-        for name, override in replaced.items():
-            if name not in {d.name.text for d in decls}:
+    def _distinct(self, decl: s.ValueDecl) -> bool:
+        seen: set[str] = set()
+        for param in decl.params or ():
+            if param.name.text in seen:
                 self.diagnostics.add(
-                    override.name.span,
-                    f"unknown parameter '{name}'",
-                    nearest(name, [d.name.text for d in decls]),
+                    param.name.span,
+                    f"duplicate name '{param.name.text}' among the parameters",
+                    "rename one of the two",
                 )
-        for decl in decls:
-            param = self._param(decl, replaced.get(decl.name.text), values, given)
-            if param is not None:
-                out[decl.name.text] = param
-                values[decl.name.text] = param.value
-        return out
-
-    def _param(
-        self,
-        decl: s.ValueDecl,
-        override: s.Override | None,
-        values: dict[str, int],
-        given: dict[str, int],
-    ) -> t.Param | None:
-        sig = self.symbols.values.get(decl.name.text)
-        if sig is None:
-            return None
-        if not isinstance(sig.result, IntType):
-            self.diagnostics.add(decl.type.span, "a parameter is an integer")
-            return None
-        ctx = Context(what="a parameter", state=False)
-        written = override.value if override is not None else decl.value
-        assert written is not None
-        typed = self.exprs.expr(written, ctx, sig.result)
-        low, high = self._bounds(decl, sig.result)
-        if typed is None:
-            return None
-        value = given.get(decl.name.text, fold(typed, values))
-        if value is None:
-            self.diagnostics.add(written.span, "a parameter's value must be constant")
-            return None
-        ends = [None if e is None else fold(e, values) for e in (low, high)]
-        unit = f" {sig.result.unit}" if sig.result.unit else ""
-        if (ends[0] is not None and value < ends[0]) or (ends[1] is not None and value > ends[1]):
-            self.diagnostics.add(
-                written.span,
-                f"{decl.name.text} = {value}{unit} lies outside its range {ends[0]} .. {ends[1]}",
-                "choose a value in the range, or another platform",
-            )
-        return t.Param(decl.name.text, sig.result, low, high, value, decl.doc, decl.span)
-
-    def _bounds(self, decl: s.ValueDecl, type_: IntType) -> tuple[t.Expr | None, t.Expr | None]:
-        ctx = Context(what="a range", state=False)
-        low = self.exprs.expr(decl.low, ctx, type_) if decl.low is not None else None
-        high = self.exprs.expr(decl.high, ctx, type_) if decl.high is not None else None
-        return low, high
+                return False
+            seen.add(param.name.text)
+        return True
 
     def _consts(self, items: Sequence[s.Item]) -> dict[str, t.Const]:
         out = {}
         for decl in items:
             if not isinstance(decl, s.ValueDecl) or decl.kind != "const":
                 continue
-            sig = self.symbols.values.get(decl.name.text)
-            if sig is None:
-                continue
-            type_ = self.symbols.plain_type(decl.type)
             if decl.value is not None:
                 self.diagnostics.add(
                     decl.value.span,
                     "a machine's const is symbolic and has no value",
                     "use 'param' for a number with a value",
                 )
-            if type_ is None:
+            sig = self.symbols.values.get(decl.name.text)
+            type_ = self.symbols.plain_type(decl.type)
+            if sig is None or type_ is None:
                 continue
-            low, high = self._bounds(decl, type_) if isinstance(type_, IntType) else (None, None)
-            binders = tuple(t.Binder(n, type_, decl.span) for n, type_ in sig.params)
+            low, high = bounds(self.exprs, decl, type_)
+            binders = tuple(t.Binder(n, x, decl.span) for n, x in sig.params)
             out[decl.name.text] = t.Const(
                 decl.name.text, binders, type_, low, high, decl.doc, decl.span
             )

@@ -20,7 +20,7 @@ from tessera.lang.operators import OperatorChecker
 from tessera.lang.scope import Signature
 from tessera.lang.types import BOOL, GRANULES, BoolType, EnumType, IntervalType, IntType, Type
 
-_POLICY_SEES = "a policy sees its arguments, parameters, constants and the pool's size"
+POLICY_SEES = "a policy sees its arguments, parameters, constants and the pool's size"
 
 
 class ExprChecker(OperatorChecker):
@@ -208,7 +208,7 @@ class ExprChecker(OperatorChecker):
             self.error(
                 name.span,
                 f"{ctx.what} reads the state variable '{name.text}', which a policy may not",
-                _POLICY_SEES,
+                POLICY_SEES,
             )
         elif not ctx.state:
             read = name.text if sig.kind == "var" else self.symbols.readers.get(name.text)

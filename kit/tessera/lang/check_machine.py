@@ -1,4 +1,4 @@
-"""Checking the machine: init, actions, properties, expectations, views.
+"""Checking the machine: init, actions, properties.
 
 Goal: typed statements with resolved choices, and properties in their right contexts.
 Non-goals: meaning (see `tessera.model` and `tessera.prove`).
@@ -14,13 +14,9 @@ from tessera.lang import typed as t
 from tessera.lang.check_expr import ExprChecker
 from tessera.lang.context import Context
 from tessera.lang.diagnostics import nearest
-from tessera.lang.fold import fold
 from tessera.lang.scope import Symbols
 from tessera.lang.types import BOOL, IntType, Type
 from tessera.lang.walk import walk
-
-_PROVABLE = ("proved", "violated")
-_VERDICTS = {"cover": ("covered", "violated")}
 
 
 class MachineChecker:
@@ -39,7 +35,7 @@ class MachineChecker:
         init: list[t.Statement] = []
         for item in items:
             if isinstance(item, s.Init):
-                init += self._body(item.body, {}, "init")
+                init += self._init(item.body)
         actions = [self._action(a) for a in self.symbols.actions.values()]
         return tuple(actions), tuple(init)
 
@@ -48,16 +44,23 @@ class MachineChecker:
         binders = []
         for param in action.params:
             type_ = self.symbols.plain_type(param.type)
-            if type_ is not None:
-                self._new_local(param.name, local)
-                local[param.name.text] = type_
+            if type_ is None:
+                self.symbols.broken.add(param.name.text)
+            elif self._new_local(param.name, local, type_):
                 binders.append(t.Binder(param.name.text, type_, param.span))
         body = self._body(action.body, local, f"action '{action.name.text}'")
         return t.Action(action.name.text, tuple(binders), action.doc, tuple(body), action.span)
 
-    def _new_local(self, name: s.Ident, local: dict[str, Type]) -> None:
+    def _new_local(self, name: s.Ident, local: dict[str, Type], type_: Type) -> bool:
         if name.text in local:
-            self.exprs.error(name.span, f"duplicate name '{name.text}'", "rename one of the two")
+            self.exprs.error(
+                name.span,
+                f"duplicate name '{name.text}' in this action",
+                "rename one of the two",
+            )
+            return False
+        local[name.text] = type_
+        return True
 
     def _body(
         self, body: Sequence[s.Statement], local: dict[str, Type], what: str
@@ -66,8 +69,18 @@ class MachineChecker:
         for statement in body:
             ctx = Context(dict(local), what)
             typed = self._statement(statement, local, ctx)
-            if what == "init" and not isinstance(statement, s.Update):
+            if typed is not None:
+                out.append(typed)
+        return out
+
+    def _init(self, body: Sequence[s.Statement]) -> list[t.Statement]:
+        """Initial values; there is no state yet that they could read."""
+        out = []
+        for statement in body:
+            if not isinstance(statement, s.Update):
                 self.exprs.error(statement.span, "init only assigns", "write VARIABLE := VALUE")
+                continue
+            typed = self._update(statement, Context(what="init", state=False))
             if typed is not None:
                 out.append(typed)
         return out
@@ -82,9 +95,9 @@ class MachineChecker:
             case s.Let():
                 value = self.exprs.expr(statement.value, ctx)
                 if value is None:
+                    self.symbols.broken.add(statement.name.text)
                     return None
-                self._new_local(statement.name, local)
-                local[statement.name.text] = value.type
+                self._new_local(statement.name, local, value.type)
                 return t.Let(statement.name.text, value, statement.span)
             case s.Choose():
                 return self._choose(statement, local, ctx)
@@ -94,13 +107,15 @@ class MachineChecker:
     def _choose(self, choice: s.Choose, local: dict[str, Type], ctx: Context) -> t.Statement | None:
         type_ = self.symbols.plain_type(choice.type)
         if type_ is None:
+            self.symbols.broken.add(choice.name.text)
             return None
-        self._new_local(choice.name, local)
-        local[choice.name.text] = type_
+        fresh = self._new_local(choice.name, local, type_)
         if choice.kind == "least" and not isinstance(type_, IntType):
-            self.exprs.error(choice.type.span, f"'least' needs an integer, not {type_}")
+            self.exprs.error(
+                choice.type.span, f"'least' needs an integer, not {type_}", "use 'some' or 'fresh'"
+            )
         test = self.exprs.boolean(choice.test, ctx.bind({choice.name.text: type_}))
-        if test is None:
+        if test is None or not fresh:
             return None
         binder = t.Binder(choice.name.text, type_, choice.name.span)
         return t.Choose(choice.kind, binder, test, choice.span)
@@ -110,9 +125,12 @@ class MachineChecker:
         sig = self.symbols.values.get(name.text)
         variables = [n for n, v in self.symbols.values.items() if v.kind == "var"]
         if sig is None or sig.kind != "var":
-            self.exprs.error(
-                name.span, f"'{name.text}' is not a state variable", nearest(name.text, variables)
-            )
+            if name.text not in self.symbols.broken:
+                self.exprs.error(
+                    name.span,
+                    f"'{name.text}' is not a state variable",
+                    nearest(name.text, variables) or "declare it: var NAME(...): TYPE",
+                )
             return None
         guard: t.Expr | None = None
         binders: tuple[t.Binder, ...] = ()
@@ -128,15 +146,15 @@ class MachineChecker:
                 guard = own if guard is None else t.Binary("and", guard, own, BOOL, own.span)
         call = s.Call(name, update.args, update.span)
         args = self.exprs.arguments(call, sig.params, ctx)
-        assert not isinstance(sig.result, type(None))
         value = self.exprs.expr(update.value, ctx, self.symbols.plain_type(sig.decl.type))
         if args is None or value is None:
             return None
         if binders and not _are_binders(args, binders):
+            names = ", ".join(b.name for b in binders)
             self.exprs.error(
                 update.span,
-                "inside 'for', the variable is updated at the bound names themselves",
-                "put the condition into 'where'",
+                "inside 'for', a variable is updated at the bound names themselves",
+                f"write {name.text}({names}) := ..., with the condition in 'where'",
             )
             return None
         full = guard or t.BoolLit(True, BOOL, update.span)
@@ -171,13 +189,13 @@ class MachineChecker:
                 self.exprs.error(
                     name.span,
                     f"unknown action '{name.text}'",
-                    nearest(name.text, self.symbols.actions),
+                    nearest(name.text, self.symbols.actions) or "name actions of this machine",
                 )
         if formula is None or (prop.given is not None and given is None):
             return None
         if prop.kind == "promise" and not any(isinstance(e, t.Succeeds) for e in walk(formula)):
             self.exprs.error(
-                prop.span,
+                prop.name.span,
                 f"promise '{prop.name.text}' promises nothing",
                 "say which action succeeds: ACTION(arguments) succeeds",
             )
@@ -201,99 +219,13 @@ class MachineChecker:
             return ""
         if len(lines) == 1:
             return lines[0][span.column - 1 : span.end_column - 1]
-        lines[0] = lines[0][span.column - 1 :]
         lines[-1] = lines[-1][: span.end_column - 1]
-        return "\n".join(line.strip() for line in lines)
-
-    def expects(
-        self, items: Sequence[s.Item], properties: Sequence[t.Property]
-    ) -> dict[str, t.Expect]:
-        """The expected verdict of every property that has one."""
-        kinds = {p.name: p.kind for p in properties}
-        out: dict[str, t.Expect] = {}
-        for item in items:
-            if not isinstance(item, s.Expect):
-                continue
-            for name in item.names:
-                if name.text not in kinds:
-                    self.exprs.error(
-                        name.span, f"unknown property '{name.text}'", nearest(name.text, kinds)
-                    )
-                    continue
-                expect = t.Expect(item.verdict, item.within, name.span)
-                earlier = out.get(name.text)
-                if earlier is not None and earlier.verdict != expect.verdict:
-                    self.exprs.error(
-                        name.span,
-                        f"'{name.text}' is expected to be {expect.verdict} here and "
-                        f"{earlier.verdict} at {earlier.span}",
-                        "keep one of the two",
-                    )
-                elif expect.verdict not in _VERDICTS.get(kinds[name.text], _PROVABLE):
-                    self.exprs.error(
-                        name.span,
-                        f"'{name.text}' is a {kinds[name.text]} and cannot be {expect.verdict}",
-                        "a cover is covered or violated; all others are proved or violated",
-                    )
-                out[name.text] = expect
-        return out
-
-    # --- pictures and sizes -----------------------------------------------------------------------
-
-    def views(self, items: Sequence[s.Item]) -> tuple[t.View, ...]:
-        """The views; those of one name are merged."""
-        merged: dict[str, t.View] = {}
-        for item in items:
-            if not isinstance(item, s.View):
-                continue
-            typed = tuple(v for v in (self._view_item(i) for i in item.items) if v is not None)
-            old = merged.get(item.name.text)
-            merged[item.name.text] = t.View(
-                item.name.text,
-                item.doc or (old.doc if old else ""),
-                (old.items if old else ()) + typed,
-            )
-        return tuple(merged.values())
-
-    def _view_item(self, item: s.ViewItem) -> t.ViewItem | None:
-        ctx = Context(what="a view")
-        binder, guard = None, None
-        if item.binders is not None:
-            bound = self.exprs.binders((item.binders,), ctx)
-            if bound is None:
-                return None
-            binders, guard, ctx = bound
-            binder = binders[0]
-        exprs = [self.exprs.expr(e, ctx) for e in item.exprs]
-        good = tuple(e for e in exprs if e is not None)
-        if len(good) != len(exprs):
-            return None
-        full = guard or t.BoolLit(True, BOOL, item.span)
-        return t.ViewItem(item.kind, binder, full, item.label, good)
-
-    def simulate(self, items: Sequence[s.Item], params: dict[str, int]) -> dict[str, int]:
-        """Sizes for playing: constants and parameters by name."""
-        out: dict[str, int] = {}
-        for item in items:
-            if not isinstance(item, s.Simulate):
-                continue
-            for entry in item.values:
-                sig = self.symbols.values.get(entry.name.text)
-                if sig is None or sig.kind not in ("const", "param") or sig.params:
-                    self.exprs.error(
-                        entry.name.span,
-                        f"'{entry.name.text}' is not a constant or parameter",
-                        nearest(entry.name.text, self.symbols.values),
-                    )
-                    continue
-                type_ = self.symbols.plain_type(sig.decl.type)
-                typed = self.exprs.expr(entry.value, Context(state=False), type_)
-                value = None if typed is None else fold(typed, params)
-                if value is not None:
-                    out[entry.name.text] = value
-        return out
+        lines[0] = lines[0][span.column - 1 :]
+        # Formulas hold no texts: a # starts a comment.
+        bare = (line.partition("#")[0].strip() for line in lines)
+        return "\n".join(line for line in bare if line)
 
 
 def _are_binders(args: tuple[t.Expr, ...], binders: tuple[t.Binder, ...]) -> bool:
-    names = [a.name for a in args if isinstance(a, t.Local)]
+    names = [a.name if isinstance(a, t.Local) else None for a in args]
     return names == [b.name for b in binders]

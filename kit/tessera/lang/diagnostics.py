@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from tessera.errors import Span, TesseraError
 
 MOST_SHOWN = 20
+MOST_FOUND = 100
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -39,23 +40,23 @@ class SpecError(TesseraError):
         shown = [self._render_one(d) for d in self.diagnostics[:MOST_SHOWN]]
         hidden = len(self.diagnostics) - MOST_SHOWN
         if hidden > 0:
-            shown.append(f"... and {hidden} more")
+            shown.append(f"... and {hidden} more mistakes")
         return "\n".join(shown)
 
     def _render_one(self, item: Diagnostic) -> str:
         span = item.span
-        out = [f"{span}: error: {item.message}"]
+        out = [f"{span}: error: {printable(item.message)}"]
         lines = self.lines.get(span.file, [])
         if 0 < span.line <= len(lines):
-            text = lines[span.line - 1].replace("\t", " ")
+            text = lines[span.line - 1].rstrip()
             end = span.end_column if span.end_line == span.line else len(text) + 1
             start, text = _window(text, span.column)
             width = max(1, min(end - span.column, len(text) - start))
             gutter = str(span.line)
-            out.append(f"  {gutter} | {text}")
+            out.append(f"  {gutter} | {printable(text)}")
             out.append(f"  {' ' * len(gutter)} | {' ' * start}{'^' * width}")
         if item.remedy:
-            out.append(f"  help: {item.remedy}")
+            out.append(f"  help: {printable(item.remedy)}")
         return "\n".join(out)
 
 
@@ -68,6 +69,15 @@ def _window(text: str, column: int, limit: int = 100) -> tuple[int, str]:
     return start - cut, text[cut : cut + limit]
 
 
+def printable(text: str) -> str:
+    """One column per character, and nothing that would drive a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else " " if char.isspace() else "\ufffd" for char in text
+    )
+
+
 @dataclass(slots=True)
 class Diagnostics:
     """A collector that the passes share; `raise_if_any` ends a pass."""
@@ -76,10 +86,12 @@ class Diagnostics:
     found: list[Diagnostic] = field(default_factory=list)
 
     def add(self, span: Span, message: str, remedy: str = "") -> None:
-        """Record one mistake and go on."""
+        """Record one mistake and go on; a file that is all mistakes is given up early."""
         item = Diagnostic(span, message, remedy)
         if item not in self.found:
             self.found.append(item)
+        if len(self.found) >= MOST_FOUND:
+            self.raise_if_any()
 
     def raise_if_any(self) -> None:
         """Raise a `SpecError` with all that was recorded, if anything was."""

@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tessera import resources
-from tessera.errors import Span, TesseraError
+from tessera.errors import TesseraError
 from tessera.lang import syntax as s
 from tessera.lang import typed as t
 from tessera.lang.check import SpecChecker
-from tessera.lang.diagnostics import Diagnostics
+from tessera.lang.diagnostics import Diagnostic, Diagnostics, SpecError, nearest
 from tessera.lang.parse import parse
 from tessera.lang.source import Source, read
 
 LIBRARY = ("models", "specs", "specs/policies")
+MOST_FILES = 64
 
 
 @dataclass(slots=True)
@@ -40,45 +41,64 @@ def load(path: Path | str, overrides: Mapping[str, int] | None = None) -> t.Spec
     """
     files = _Files()
     root = Path(path)
-    _visit(files, root.resolve() if root.exists() else root, (), None)
+    _visit(files, _resolved(root) or root, (), None)
     digest = hashlib.sha256()
     items: list[s.Item] = []
     for source, parsed in files.done.values():
         digest.update(source.text.encode())
         digest.update(b"\0")
         items += parsed
-    own = next(reversed(files.done.values()))
-    checker = SpecChecker(files.diagnostics, own[0].name)
-    return checker.check(items, own[1], digest.hexdigest(), files.overrides, dict(overrides or {}))
+    source, own = next(reversed(files.done.values()))
+    checker = SpecChecker(files.diagnostics, source.name)
+    return checker.check(items, own, digest.hexdigest(), files.overrides, dict(overrides or {}))
 
 
-def _visit(files: _Files, path: Path, above: tuple[Path, ...], where: Span | None) -> None:
+def _resolved(path: Path) -> Path | None:
+    """The one real path of a file that exists, so that no file is read twice."""
+    try:
+        return path.resolve(strict=True)
+    except (OSError, RuntimeError, ValueError):  # missing, a loop of links, a NUL in the name
+        return None
+
+
+def _visit(files: _Files, path: Path, above: tuple[Path, ...], use: s.Use | None) -> None:
     if path in above:
         names = " -> ".join(p.name for p in (*above[above.index(path) :], path))
-        raise TesseraError(
-            f"include cycle: {names}", where=where, remedy="drop one of these 'use' lines"
-        )
+        raise _at(files, use, f"include cycle: {names}", "drop one of these 'use' lines")
     if path in files.done:
         return
-    source = read(path, where)
-    files.diagnostics.lines[source.name] = source.text.splitlines()
+    if len(files.done) + len(above) >= MOST_FILES:
+        raise _at(files, use, f"more than {MOST_FILES} files are used", "join some of them")
+    try:
+        source = read(path)
+    except SpecError:
+        raise
+    except TesseraError as error:
+        raise (_at(files, use, error.message, error.remedy) if use else error) from None
+    files.diagnostics.lines[source.name] = source.lines
     items = parse(source)
     for item in items:
         if isinstance(item, s.Use):
+            _visit(files, _find(files, item, path), (*above, path), item)
+            # After those of the used file: whoever stands further out decides.
             files.overrides += item.overrides
-            _visit(files, _find(item, path), (*above, path), item.span)
     files.done[path] = (source, items)
 
 
-def _find(use: s.Use, user: Path) -> Path:
+def _at(files: _Files, use: s.Use | None, message: str, remedy: str) -> TesseraError:
+    """An error that shows the `use` that led to it."""
+    assert use is not None
+    return SpecError((Diagnostic(use.span, message, remedy),), files.diagnostics.lines)
+
+
+def _find(files: _Files, use: s.Use, user: Path) -> Path:
     """Relative to the using file first, then in the kit's own library."""
-    places = [user.parent, *(resources.path(folder) for folder in LIBRARY)]
-    for place in places:
-        candidate = (place / use.path).resolve()
-        if candidate.exists():
-            return candidate
-    raise TesseraError(
-        f"no such file: {use.path}",
-        where=use.span,
-        remedy="give a path relative to this file, or one of the kit's models and specs",
-    )
+    library = [resources.path(folder) for folder in LIBRARY]
+    for place in (user.parent, *library):
+        found = _resolved(place / use.path)
+        if found is not None and not found.is_dir():
+            return found
+    known = [file.name for file in user.parent.glob("*.tess")]
+    known += [str(file.relative_to(base)) for base in library for file in base.rglob("*.tess")]
+    remedy = "give a path relative to this file, or one of the kit's models and specs"
+    raise _at(files, use, f"no such file: {use.path}", nearest(use.path, known) or remedy)

@@ -7,6 +7,7 @@ Non-goals: names, calls and binders (see `tessera.lang.check_expr`, which builds
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from itertools import islice
 
 from tessera.errors import Span
 from tessera.lang import syntax as s
@@ -16,10 +17,13 @@ from tessera.lang.literals import BYTE_SCALES
 from tessera.lang.scope import Symbols
 from tessera.lang.show import show
 from tessera.lang.types import BOOL, CLASS, IntType, NatType, Type
+from tessera.lang.walk import walk
 
 _COMPARE = {"==", "!=", "<", "<=", ">", ">="}
 _LOGIC = {"and", "or", "=>"}
 _LONGEST_QUOTE = 40
+_MOST_REPEATED = 64  # `a <= b` of classes repeats both sides
+_NAME_IT = "name it: function NAME(...): class = ..."
 
 
 class OperatorChecker(ABC):
@@ -159,6 +163,9 @@ class OperatorChecker(ABC):
         if op in ("==", "!="):
             return t.Binary(op, left, right, BOOL, expr.span)
         if left.type == CLASS:
+            if _longer(left) or _longer(right):
+                self.error(left.span, "this is too long for a comparison of classes", _NAME_IT)
+                return None
             if op in (">", ">="):
                 left, right, op = right, left, {">": "<", ">=": "<="}[op]
             lower = t.Binary("<", left, right, BOOL, expr.span)
@@ -248,6 +255,10 @@ class OperatorChecker(ABC):
                 f"unit mismatch: {b.unit or 'no unit'} meets {a.unit or 'no unit'}",
                 _unit_remedy(found, a.unit),
             )
+
+
+def _longer(expr: t.Expr) -> bool:
+    return next(islice(walk(expr), _MOST_REPEATED, None), None) is not None
 
 
 def _compatible(a: Type, b: Type, loose: bool) -> bool:

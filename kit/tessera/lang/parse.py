@@ -6,45 +6,22 @@ Non-goals: names, types, `use` (see `tessera.lang.load`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from importlib.resources import files
 
-from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
+from lark import Lark, Tree
+from lark.exceptions import UnexpectedInput
 
-from tessera.errors import Span
 from tessera.lang import syntax as s
 from tessera.lang.build_expr import ExprBuilder, Node
-from tessera.lang.diagnostics import Diagnostic, SpecError, nearest
+from tessera.lang.diagnostics import Diagnostic, SpecError
+from tessera.lang.shape import check_shape
 from tessera.lang.source import Source
+from tessera.lang.syntax_errors import ITEM_WORDS, explain
 
-ITEM_WORDS = [
-    "use",
-    "spec",
-    "platform",
-    "class",
-    "enum",
-    "sort",
-    "const",
-    "param",
-    "var",
-    "function",
-    "interface",
-    "policy",
-    "init",
-    "action",
-    "invariant",
-    "step",
-    "promise",
-    "lemma",
-    "cover",
-    "assume",
-    "expect",
-    "view",
-    "simulate",
-]
-_WORDS = [*ITEM_WORDS, "require", "let", "some", "least", "fresh", "for", "where", "forall"]
+MOST_SYNTAX_ERRORS = 10
 
 
 @lru_cache(maxsize=1)
@@ -54,68 +31,34 @@ def _parser() -> Lark:
 
 
 def parse(source: Source) -> tuple[s.Item, ...]:
-    """The items of one file; raises `SpecError` on a syntax error."""
-    try:
-        tree = _parser().parse(source.text)
-    except (UnexpectedToken, UnexpectedCharacters, UnexpectedEOF) as error:
-        diagnostic = _syntax_error(error, source)
-        lines = {source.name: source.text.splitlines()}
-        raise SpecError((diagnostic,), lines) from error
+    """The items of one file; raises `SpecError` with its syntax errors.
+
+    After an error, parsing goes on at the next line that starts with the keyword of an item.
+    """
+    found: list[Diagnostic] = []
+    text = source.text
+    tree = None
+    while len(found) < MOST_SYNTAX_ERRORS:
+        try:
+            tree = _parser().parse(text)
+            break
+        except UnexpectedInput as error:
+            diagnostic, position = explain(error, source)
+            found.append(diagnostic)
+            restart = _ITEM_START.search(source.text, position)
+            if restart is None:
+                break
+            # Spaces keep the lines and columns of what follows.
+            text = _BLANK.sub(" ", source.text[: restart.start()]) + source.text[restart.start() :]
+    if tree is None or found:
+        raise SpecError(tuple(found), {source.name: source.lines})
+    check_shape(tree, source)
     builder = _ItemBuilder(source.name)
     return tuple(builder.item(child) for child in tree.children if isinstance(child, Tree))
 
 
-def _syntax_error(
-    error: UnexpectedToken | UnexpectedCharacters | UnexpectedEOF, source: Source
-) -> Diagnostic:
-    lines = source.text.splitlines()
-    token = error.token if isinstance(error, UnexpectedToken) else None
-    if isinstance(error, UnexpectedEOF) or (token is not None and token.type == "$END"):
-        line = max(1, len(lines))
-        column = len(lines[-1]) + 1 if lines else 1
-        span = Span(source.name, line, column, line, column + 1)
-        return Diagnostic(span, "the file ends too early", "close the last block or expression")
-    if token is not None:
-        end = (token.end_column or 0) or (token.column or 1) + len(token)
-        span = Span(source.name, token.line or 1, token.column or 1, token.end_line or 1, end)
-        text = str(token)
-        hint = nearest(text, _WORDS) if token.type == "NAME" else ""
-        return Diagnostic(span, f"'{text[:40]}' is not expected here", hint or _expected(error))
-    assert isinstance(error, UnexpectedCharacters)
-    span = Span(source.name, error.line, error.column, error.line, error.column + 1)
-    char = source.text[error.pos_in_stream or 0]
-    shown = char if char.isprintable() else f"U+{ord(char):04X}"
-    return Diagnostic(
-        span, f"the character '{shown}' has no meaning here", "remove it, or check the line above"
-    )
-
-
-def _expected(error: UnexpectedToken | UnexpectedCharacters | UnexpectedEOF) -> str:
-    allowed = getattr(error, "accepts", None) or getattr(error, "expected", None) or ()
-    spelled = {_SPELLING.get(name, name.lower()) for name in allowed if not name.startswith("_")}
-    words = sorted(word for word in spelled if not word.startswith("$"))
-    if not words or len(words) > 12:
-        return "check the line above: something may be missing there"
-    return "one of these may stand here: " + " ".join(words)
-
-
-_SPELLING = {
-    "LPAR": "(",
-    "RPAR": ")",
-    "LBRACE": "{",
-    "RBRACE": "}",
-    "LSQB": "[",
-    "COMMA": ",",
-    "COLON": ":",
-    "EQUAL": "=",
-    "NAME": "a name",
-    "INT": "a number",
-    "STRING": 'a "text"',
-    "MORETHAN": ">",
-    "__ANON_0": "..",
-    "__ANON_1": ":=",
-    "__ANON_2": "=>",
-}
+_ITEM_START = re.compile(rf"^(?:{'|'.join(ITEM_WORDS)})\b", re.MULTILINE)
+_BLANK = re.compile(r"[^\n]")
 
 
 class _ItemBuilder(ExprBuilder):
@@ -140,7 +83,7 @@ class _ItemBuilder(ExprBuilder):
         parts = self.trees(items)
         granules = [self.expr(p.children[0]) for p in parts if p.data == "granule_item"]
         widths = tuple(
-            (self.ident(p.children[0]), int(str(p.children[1]), 0))
+            (self.ident(p.children[0]), self.number(p.children[1]))
             for p in parts
             if p.data == "width_item"
         )
@@ -331,6 +274,3 @@ class _ItemBuilder(ExprBuilder):
         return s.Simulate(
             tuple(self.override(o) for o in self.trees(tree.children)), self.span(tree)
         )
-
-
-__all__ = ["ITEM_WORDS", "Span", "Token", "parse"]

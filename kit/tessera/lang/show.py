@@ -49,7 +49,7 @@ def _show(expr: t.Expr) -> tuple[int, str]:
         case t.Apply():
             return _ATOM, _apply(expr)
         case t.Unary(op="not"):
-            return _NOT, f"not {_at(expr.arg, _NOT)}"
+            return _NOT, f"not {_at(expr.arg, _ATOM)}"
         case t.Unary():
             return _UNARY, f"{expr.op}{_at(expr.arg, _UNARY)}"
         case t.Binary():
@@ -71,7 +71,7 @@ def _show(expr: t.Expr) -> tuple[int, str]:
 
 def _number(expr: t.IntLit) -> str:
     """A literal in its unit; large values as multiples or in hexadecimal."""
-    value, unit = expr.value, expr.type.unit if isinstance(expr.type, IntType) else None
+    value, unit = expr.value, _unit(expr)
     if isinstance(expr.type, NatType) or value == 0:
         return str(value)
     if unit == "bytes" and value % _KI == 0 and value <= 64 * _MI:
@@ -84,7 +84,9 @@ def _number(expr: t.IntLit) -> str:
 
 
 def _hexadecimal(value: int) -> str:
-    return f"0x{value:_x}"
+    digits = f"{value:x}"
+    digits = digits.zfill(-(-len(digits) // 4) * 4)
+    return "0x" + "_".join(digits[i : i + 4] for i in range(0, len(digits), 4))
 
 
 def _apply(expr: t.Apply) -> str:
@@ -101,13 +103,26 @@ def _binary(expr: t.Binary) -> tuple[int, str]:
     if ordered is not None:
         return _COMPARE, ordered
     level = _LEVELS[expr.op]
-    if level == _IMPLIES:
-        left, right = _OR, _IMPLIES
-    elif level == _COMPARE:
-        left, right = _BITS, _BITS
-    else:
-        left, right = level, level + 1
-    return level, f"{_at(expr.left, left)} {expr.op} {_at(expr.right, right)}"
+    right = _operand(expr.right, expr.op, level + (level != _IMPLIES))
+    if level == _SHIFT and _unit(expr.left) != _unit(expr):
+        right = "granule_shift"
+    chained = level not in (_IMPLIES, _COMPARE)
+    return level, f"{_operand(expr.left, expr.op, level + (not chained))} {expr.op} {right}"
+
+
+def _unit(expr: t.Expr) -> str | None:
+    return expr.type.unit if isinstance(expr.type, IntType) else None
+
+
+def _operand(expr: t.Expr, op: str, level: int) -> str:
+    """An operand; where readers know the precedence less well it gets parentheses anyway."""
+    inner = expr.op if isinstance(expr, t.Binary) else ""
+    mixed = inner != op and (
+        _LEVELS.get(inner) in (_BITS, _SHIFT)
+        or (_LEVELS.get(op) in (_BITS, _SHIFT) and inner not in ("", "min", "max"))
+        or (op == "or" and inner == "and")
+    )
+    return _at(expr, _ATOM if mixed or isinstance(expr, t.Cast) else level)
 
 
 def _class_at_most(expr: t.Binary) -> str | None:

@@ -6,11 +6,13 @@ Non-goals: parsing.
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 from pathlib import Path
 
 from tessera import resources
 from tessera.errors import Span, TesseraError
+from tessera.lang.diagnostics import Diagnostic, SpecError
 
 MAX_BYTES = 1 << 20
 
@@ -23,56 +25,76 @@ class Source:
     name: str
     text: str
 
+    @property
+    def lines(self) -> list[str]:
+        """The lines as the parser counts them: only a newline ends one."""
+        return [line.removesuffix("\r") for line in self.text.split("\n")]
 
-def _display(path: Path) -> str:
+
+def display(path: Path) -> str:
     """A short stable name: relative to the current folder or to the kit's data, else as given."""
     for base in (Path.cwd(), resources.root()):
-        try:
+        if path.is_relative_to(base):
             return str(path.relative_to(base))
-        except ValueError:
-            continue
     return str(path)
 
 
 def read(path: Path, where: Span | None = None) -> Source:
     """Read a spec file.
 
-    Raises `TesseraError` when it is missing, a folder, unreadable, larger than 1 MiB, not UTF-8 or
-    empty; `where` is the `use` that asked for it.
+    Raises `TesseraError` when it is missing, not an ordinary file, unreadable, larger than 1 MiB,
+    not UTF-8 or empty; `where` is the `use` that asked for it.
     """
-    shown = _display(path)
+    shown = display(path)
     place: Span | str = where or shown
-    if not path.exists():
+    data = _data(path, shown, place)
+    if len(data) > MAX_BYTES:
         raise TesseraError(
-            f"no such file: {shown}", where=place, remedy="give the path of a .tess file"
+            f"{shown} is larger than {MAX_BYTES >> 20} MiB; no spec is",
+            where=place,
+            remedy="check that this is a spec; split a large one with 'use'",
         )
-    if path.is_dir():
-        raise TesseraError(f"{shown} is a folder", where=place, remedy="name a .tess file in it")
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise TesseraError(
-                f"{shown} has {size} bytes; a spec has at most {MAX_BYTES}",
-                where=place,
-                remedy="check that this is a spec; split a large one with 'use'",
-            )
-        data = path.read_bytes()
-    except OSError as error:
-        raise TesseraError(
-            f"cannot read {shown}: {error.strerror}", where=place, remedy="check its permissions"
-        ) from error
+    data = data.removeprefix(codecs.BOM_UTF8)  # some editors put it in front
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        column = error.start - (data[: error.start].rfind(b"\n") + 1) + 1
-        raise TesseraError(
-            f"not UTF-8: byte 0x{data[error.start]:02x} cannot be read",
-            where=Span(shown, line, column, line, column + 1),
-            remedy="save the file as UTF-8",
-        ) from error
+        raise _not_utf8(data, error.start, shown) from error
     if not text.strip():
         raise TesseraError(
-            f"{shown} is empty", where=place, remedy="start with: spec NAME, then use ..."
+            f"{shown} is empty", where=place, remedy='start with: spec NAME "..." and use "..."'
         )
     return Source(path, shown, text)
+
+
+def _not_utf8(data: bytes, at: int, shown: str) -> SpecError:
+    """The line is shown with a replacement character where it cannot be read."""
+    line = data.count(b"\n", 0, at) + 1
+    column = len(data[data.rfind(b"\n", 0, at) + 1 : at].decode("utf-8")) + 1
+    span = Span(shown, line, column, line, column + 1)
+    message = f"not UTF-8: byte 0x{data[at]:02x} cannot be read"
+    lines = data.decode("utf-8", "replace").split("\n")
+    return SpecError((Diagnostic(span, message, "save the file as UTF-8"),), {shown: lines})
+
+
+def _data(path: Path, shown: str, place: Span | str) -> bytes:
+    """The bytes of a file, at most one more than the limit."""
+    try:
+        if path.is_dir():
+            raise TesseraError(
+                f"{shown} is a folder", where=place, remedy="name a .tess file in it"
+            )
+        if path.exists() and not path.is_file():
+            raise TesseraError(
+                f"{shown} is a device, not a file", where=place, remedy="name a .tess file"
+            )
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise TesseraError(
+            f"no such file: {shown}", where=place, remedy="give the path of a .tess file"
+        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise TesseraError(
+            f"cannot read {shown!a}: {reason}", where=place, remedy="check its name and permissions"
+        ) from error

@@ -1,0 +1,200 @@
+"""Syntax errors in words a newcomer understands.
+
+Goal: turn what lark raises into one `Diagnostic` with a remedy; know the habits people bring along
+from other languages.
+Non-goals: recovery (see `tessera.lang.parse`).
+"""
+
+from __future__ import annotations
+
+from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
+
+from tessera.errors import Span
+from tessera.lang.diagnostics import Diagnostic, nearest
+from tessera.lang.source import Source
+
+_ITEMS = """
+use spec platform class enum sort const param var function interface policy init action
+invariant step promise lemma cover assume expect view simulate
+"""
+_INNER = """
+require let some least fresh for where forall exists in as if then else given except within with
+proved violated covered unbounded secure nonsecure device granule width region at ta length run mark
+unless zone succeeds and or not old exact granules bytes KiB MiB GiB Ki Mi Gi true false
+"""
+ITEM_WORDS = tuple(_ITEMS.split())
+_WORDS = (*ITEM_WORDS, *_INNER.split())
+_SPELLING = {
+    "LPAR": "(",
+    "RPAR": ")",
+    "LBRACE": "{",
+    "RBRACE": "}",
+    "LSQB": "[",
+    "COMMA": ",",
+    "COLON": ":",
+    "EQUAL": "=",
+    "MORETHAN": ">",
+    "DOT": ".",
+    "TILDE": "~",
+    "NAME": "a name",
+    "INT": "a number",
+    "STRING": 'a "text"',
+    "WORLD": "secure, nonsecure or device",
+    "VERDICT": "proved, violated or covered",
+    "SCALE": "KiB, MiB or GiB",
+    "UNIT": "granules or bytes",
+    "COMPARE": "a comparison",
+    "__ANON_0": "..",
+    "__ANON_1": ":=",
+    "__ANON_2": "=>",
+}
+# What continues an expression says little about what is missing.
+_OPERATORS = {"ADDOP", "MULOP", "BITOP", "SHIFTOP", "COMPARE", "AS", "AND", "OR", "SUCCEEDS"} | {
+    "__ANON_2",
+    "DOT",
+}
+# Habits from other languages; looked up by what stands there.
+_HABITS = {
+    "!": "write: not",
+    "&&": "write: and",
+    "||": "write: or",
+    "|": "write: or",
+    "&": "write: and",
+    ";": "nothing ends with ';' here: drop it",
+    "//": "a comment starts with #",
+    "/*": "a comment starts with #",
+    "'": 'texts stand between double quotes: "..."',
+    '"': 'the text has no end: close it with " on the same line',
+    "->": "write: =>",
+    "==>": "write: =>",
+    "<=>": "write: ==",
+    "?": "write: if ... then ... else ...",
+    "@": "remove it",
+    "-": "there are no negative numbers: all integers are unsigned",
+    "implies": "write: =>",
+    "iff": "write: ==",
+    "return": "a function is one expression: function NAME(...): TYPE = ...",
+    "def": "write: function NAME(...): TYPE = ...",
+    "fn": "write: function NAME(...): TYPE = ...",
+    "int": "choose a width: u8 u16 u32 u64 usize paddr",
+    "elif": "write: else if ... then ... else ...",
+    "include": 'write: use "PATH"',
+    "import": 'write: use "PATH"',
+}
+
+
+def explain(error: UnexpectedInput, source: Source) -> tuple[Diagnostic, int]:
+    """The error in words, and the place in the text (from 0) where it stands."""
+    match error:
+        case UnexpectedToken() if error.token.type != "$END":
+            return _token(error, source)
+        case UnexpectedCharacters():
+            return _character(error, source)
+        case _:
+            return _end(error, source)
+
+
+def _end(error: UnexpectedInput, source: Source) -> tuple[Diagnostic, int]:
+    """The caret stands after the last thing that is not blank or a comment."""
+    lines = source.lines
+    line = len(lines)
+    while line > 1 and not _code(lines[line - 1]):
+        line -= 1
+    column = len(_code(lines[line - 1])) + 1
+    span = Span(source.name, line, column, line, column + 1)
+    remedy = "something is missing at the end: close the last block or finish the last item"
+    if isinstance(error, UnexpectedToken | UnexpectedEOF):
+        allowed = _allowed(error)
+        if allowed:
+            remedy = f"what may come next: {allowed}"
+        if "RBRACE" in _names(error):
+            remedy = "a '{' above is not closed: add '}'"
+        elif "RPAR" in _names(error):
+            remedy = "a '(' above is not closed: add ')'"
+    return Diagnostic(span, "the file ends too early", remedy), len(source.text)
+
+
+def _code(line: str) -> str:
+    quoted = False
+    for place, char in enumerate(line):
+        if char == '"':
+            quoted = not quoted
+        elif char == "#" and not quoted:
+            return line[:place].rstrip()
+    return line.rstrip()
+
+
+def _token(error: UnexpectedToken, source: Source) -> tuple[Diagnostic, int]:
+    token = error.token
+    text = str(token)
+    line, column = token.line or 1, token.column or 1
+    span = Span(source.name, line, column, line, column + len(text))
+    shown = text if len(text) <= 40 else text[:37] + "..."
+    position = token.start_pos or 0
+    remedy = _habit(source.text, position, text) or _missing(error, text) or _near(text)
+    if not remedy:
+        allowed = _allowed(error)
+        remedy = (
+            f"what may stand here: {allowed}"
+            if allowed
+            else "check the line above: something may be missing there"
+        )
+    return Diagnostic(span, f"'{shown}' is not expected here", remedy), position
+
+
+def _near(text: str) -> str:
+    return nearest(text, _WORDS) if text not in _WORDS else ""
+
+
+def _habit(text: str, position: int, token: str) -> str:
+    for length in (3, 2):
+        found = _HABITS.get(text[position : position + length])
+        if found and not token.isidentifier():
+            return found
+    before = text[position - 1 : position]
+    if before + token in ("&&", "||"):
+        return _HABITS[before + token]
+    return _HABITS.get(token, "")
+
+
+def _missing(error: UnexpectedToken, text: str) -> str:
+    """Remedies that follow from what the parser was waiting for."""
+    names = _names(error)
+    if text == "=" and "COMPARE" in names:
+        return "compare with '=='"
+    if text in ("=", "==") and "__ANON_1" in names:
+        return "write ':=' to assign"
+    if text == ":=" and "EQUAL" in names:
+        return "write '='"
+    if text in ITEM_WORDS and "RBRACE" in names:
+        return f"if '{text}' starts a new item, a '}}' is missing above"
+    if text in ITEM_WORDS and "RPAR" in names:
+        return f"if '{text}' starts a new item, a ')' is missing above"
+    if text == "}" and "RPAR" in names:
+        return "a ')' is missing before it"
+    if text in _WORDS and "NAME" in names:
+        return f"'{text}' is a word of the language: choose another name"
+    return ""
+
+
+def _names(error: UnexpectedToken | UnexpectedEOF) -> set[str]:
+    if isinstance(error, UnexpectedToken):
+        return set(error.accepts or error.expected or ())
+    return set(error.expected or ())
+
+
+def _allowed(error: UnexpectedToken | UnexpectedEOF) -> str:
+    """What the parser would have taken, when that is short enough to help."""
+    names = _names(error) - {"$END"}
+    few = names - _OPERATORS
+    spelled = sorted(_SPELLING.get(name, name.lower()) for name in few)
+    return " ".join(spelled) if 0 < len(spelled) <= 10 else ""
+
+
+def _character(error: UnexpectedCharacters, source: Source) -> tuple[Diagnostic, int]:
+    position = error.pos_in_stream or 0
+    char = source.text[position]
+    span = Span(source.name, error.line, error.column, error.line, error.column + 1)
+    shown = f"'{char}'" if char.isprintable() else f"U+{ord(char):04X}"
+    remedy = _habit(source.text, position, char) or "remove it"
+    return Diagnostic(span, f"the character {shown} has no meaning here", remedy), position
