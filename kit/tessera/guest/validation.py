@@ -1,4 +1,4 @@
-"""From a spec to validated facts: emit its patch, and put a real OP-TEE with and without it to trial.
+"""From a spec to validated facts: emit its patch, boot OP-TEE with and without it, compare.
 
 Goal: what the scenarios are expected to show follows from the spec itself, so that a change of the
 policy, of the classes or of the list of inference TAs changes the expectations with it.
