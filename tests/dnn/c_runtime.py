@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import shutil
 import struct
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,25 +26,13 @@ HARNESS = (*RUNTIME, HERE / "harness.c")
 CLIENT = (DNN / "client/main.c", DNN / "client/dnn.c", DNN / "client/abuse.c")
 TA = (*RUNTIME, DNN / "ta/tessera_dnn_ta.c", *CLIENT, HERE / "fake_tee/fake_tee.c")
 INCLUDES = (DNN / "runtime", DNN / "ta", DNN / "client", HERE / "fake_tee")
-STRICT = [
-    "-std=gnu11",
-    "-g",
-    "-O1",
-    "-Wall",
-    "-Wextra",
-    "-Werror",
-    "-Wshadow",
-    "-Wcast-align",
-    "-Wfloat-equal",
-    "-Wmissing-prototypes",
-    "-Wstrict-prototypes",
-    "-Wswitch-default",
-    "-Wpointer-arith",
-]
+STRICT = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Wshadow", "-Wcast-align", "-Wfloat-equal"]
+STRICT += ["-Wmissing-prototypes", "-Wstrict-prototypes", "-Wswitch-default", "-Wpointer-arith"]
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 Edit = tuple[str, str, str]  # file name, text to replace, replacement
 _numbers = itertools.count()
+_SCRATCH = tempfile.TemporaryDirectory(prefix="tessera-c-")
 
 
 def compiler() -> str:
@@ -56,34 +46,44 @@ def compiler() -> str:
     return found
 
 
+def _run(*words: str | Path) -> None:
+    done = subprocess.run(list(words), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def _to_object(source: Path, target: Path, *more: str) -> Path:
+    includes = [f"-I{path}" for path in INCLUDES]
+    _run(compiler(), *STRICT, *SANITIZE, *more, *includes, "-c", source, "-o", target)
+    return target
+
+
+@functools.cache
+def _object(source: Path) -> Path:
+    """The source as committed, compiled once per run."""
+    return _to_object(source, Path(_SCRATCH.name) / f"{next(_numbers)}.o", "-Werror")
+
+
 def compile_c(folder: Path, sources: Sequence[Path], edits: Sequence[Edit] = ()) -> Path:
     """A program from the sources. Each edit must match exactly once: it breaks the code on purpose.
 
     Broken code is compiled without warnings as errors (a dropped check may leave a name unused).
     """
-    folder = folder / str(next(_numbers))
-    folder.mkdir()
-    edited = []
+    assert {edit[0] for edit in edits} <= {source.name for source in sources}
+    objects = []
     for source in sources:
         text = source.read_text(encoding="utf-8")
         mine = [edit for edit in edits if edit[0] == source.name]
         for _, old, new in mine:
             assert text.count(old) == 1, f"{source.name}: {old!r} found {text.count(old)} times"
             text = text.replace(old, new)
-        copy = folder / source.name
-        copy.write_text(text, encoding="utf-8")
-        edited.append(str(copy if mine else source))
-    assert {edit[0] for edit in edits} <= {source.name for source in sources}
-    program = folder / "program"
-    words = [compiler(), *STRICT, *(["-Wno-error"] if edits else []), *SANITIZE]
-    includes = [f"-I{path}" for path in INCLUDES]
-    done = subprocess.run(
-        [*words, *includes, *edited, "-o", str(program)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+        if mine:
+            copy = folder / f"{next(_numbers)}.c"
+            copy.write_text(text, encoding="utf-8")
+            objects.append(_to_object(copy, copy.with_suffix(".o")))
+        else:
+            objects.append(_object(source))
+    program = folder / f"{next(_numbers)}.out"
+    _run(compiler(), *SANITIZE, *objects, "-o", program)
     return program
 
 

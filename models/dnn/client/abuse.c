@@ -361,6 +361,7 @@ static void run_counts(struct battery *b)
 	uint32_t wraps = (uint32_t)((1ULL << 32) / (row & (~row + 1)) + 1);
 	const struct count_case cases[] = {
 		{ "infer: no images", row, 0, 0 },
+		{ "infer: no images of no bytes", 0, 0, 0 },
 		{ "infer: two counted, one given", row, 2, 0 },
 		{ "infer: one counted, two given", 2 * row, 1, 0 },
 		{ "infer: one byte short", row - 1, 1, 0 },
@@ -522,6 +523,8 @@ static void run_loaded(struct battery *b)
 	run_shared(b, "infer: odd addresses", 1, b->image.size + 3);
 	run_shared(b, "infer: results over the image", 8, 8);
 	run_again(b, "infer after all this");
+	expect(b, "load again", TEEC_SUCCESS, load_result(b, b->model));
+	run_again(b, "infer after the second load");
 }
 
 unsigned int abuse(struct dnn *dnn, const struct blob *model)

@@ -126,9 +126,8 @@ static void open_window(struct window *w, void *bytes, size_t size)
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
 	memset(w, 0, sizeof(*w));
-	if (!size)
-		return;
-	w->size = (size + page - 1) / page * page;
+	/* A reference to no bytes has an address, too: that nobody may touch */
+	w->size = (size / page + 1) * page;
 	w->pages = mmap(NULL, w->size, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (w->pages == MAP_FAILED)
