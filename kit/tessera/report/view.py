@@ -151,7 +151,9 @@ def summary_of(results: Results) -> Summary:
     unmet = [o.id for o in obligations if not o.met] + [s.name for s in ran if not s.met]
     unknown = [o.id for o in obligations if o.verdict == "UNKNOWN"]
     tone = "open" if unmet and set(unmet) <= set(unknown) else "bad" if unmet else "good"
-    facts = [(str(sum(o.verdict == "PROVED" for o in obligations)), "obligations proved")]
+    facts = []
+    if obligations:
+        facts.append((str(sum(o.verdict == "PROVED" for o in obligations)), "obligations proved"))
     violated = [o for o in obligations if o.verdict == "VIOLATED"]
     if violated:
         expected = all(o.met for o in violated)
@@ -188,7 +190,8 @@ def _sentence(results: Results, unmet: list[str]) -> str:
         parts.append(f"{_count(ran, 'scenario')} run on both systems")
     if ran < len(results.scenarios):
         parts.append(f"{_count(len(results.scenarios) - ran, 'scenario')} skipped")
-    return (", ".join(parts) or "Nothing was run") + "."
+    text = ", ".join(parts) or "nothing was run"
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _count(number: int, noun: str) -> str:
