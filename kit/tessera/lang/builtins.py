@@ -40,7 +40,7 @@ def call_builtin(
         return _world(checker, call, ctx)
     wanted = expected if isinstance(expected, IntType) else None
     pair = checker.same_type(call.args[0], call.args[1], ctx, wanted, name)
-    if pair is None or not checker.integer(pair[0]):
+    if pair is None or not checker.integer(pair[0], f"'{name}' is for integers"):
         return None
     return t.Binary(name, pair[0], pair[1], pair[0].type, call.span)
 

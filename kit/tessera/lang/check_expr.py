@@ -77,6 +77,8 @@ class ExprChecker(OperatorChecker):
             if type_ is None:
                 return None
             for name in group.names:
+                if not self.symbols.usable(name):
+                    return None
                 if name.text in ctx.local or any(b.name == name.text for b in out):
                     self.error(
                         name.span,
@@ -217,7 +219,9 @@ class ExprChecker(OperatorChecker):
                 self.error(
                     name.span,
                     f"{ctx.what} reads the state variable '{read}'{through}, which it may not",
-                    "it is about every state: only constants, parameters and functions of them",
+                    "there is no state yet: use constants and parameters"
+                    if ctx.what == "init"
+                    else "it is about every state: use constants, parameters and their functions",
                 )
 
     def _call(self, expr: s.Call, ctx: Context, expected: Type | None) -> t.Expr | None:
@@ -311,8 +315,22 @@ class ExprChecker(OperatorChecker):
         if field_name not in ("lo", "hi"):
             self.error(expr.name.span, f"unknown field '{field_name}'", "an interval has lo and hi")
             return None
+        if isinstance(expr.arg, s.Call | s.Name) and not self._may_be_interval(expr.arg, ctx):
+            return None
         ends = self.interval(expr.arg, ctx)
         return None if ends is None else ends[0 if field_name == "lo" else 1]
+
+    def _may_be_interval(self, arg: s.Call | s.Name, ctx: Context) -> bool:
+        name = arg.text if isinstance(arg, s.Name) else arg.name.text
+        sig = self.symbols.values.get(name)
+        if sig is None or isinstance(sig.result, IntervalType):
+            return True
+        self.error(
+            arg.span,
+            f"this is {sig.result}, not an interval: it has no ends",
+            "only a function of type interval has .lo and .hi",
+        )
+        return False
 
     def _region_field(self, name: s.Name, expr: s.Field) -> t.Expr | None:
         region = self.symbols.region(name.text)

@@ -52,6 +52,8 @@ class MachineChecker:
         return t.Action(action.name.text, tuple(binders), action.doc, tuple(body), action.span)
 
     def _new_local(self, name: s.Ident, local: dict[str, Type], type_: Type) -> bool:
+        if not self.symbols.usable(name):
+            return False
         if name.text in local:
             self.exprs.error(
                 name.span,
@@ -150,11 +152,14 @@ class MachineChecker:
         if args is None or value is None:
             return None
         if binders and not _are_binders(args, binders):
-            names = ", ".join(b.name for b in binders)
+            bound_names = ", ".join(b.name for b in binders)
+            names = ", ".join(n for n, _ in sig.params)
             self.exprs.error(
                 update.span,
                 "inside 'for', a variable is updated at the bound names themselves",
-                f"write {name.text}({names}) := ..., with the condition in 'where'",
+                f"write {name.text}({bound_names}) := ..., with the condition in 'where'"
+                if len(binders) == len(sig.params)
+                else f"bind all of {names} by 'for', with the condition in 'where'",
             )
             return None
         full = guard or t.BoolLit(True, BOOL, update.span)

@@ -16,6 +16,7 @@ from tessera.lang.context import Context
 from tessera.lang.diagnostics import nearest
 from tessera.lang.fold import fold
 from tessera.lang.scope import Symbols
+from tessera.lang.show import hexadecimal
 from tessera.lang.types import IntType
 
 
@@ -111,8 +112,8 @@ class _Regions:
         if base + size > 1 << self.type.width:
             self._error(
                 region.size,
-                f"region '{region.name.text}' ends at {base + size:#x}, beyond the last address "
-                f"of {self.type.width} bits",
+                f"region '{region.name.text}' ends at {hexadecimal(base + size)}, beyond the last "
+                f"address of {self.type.width} bits",
                 "move it, shrink it, or set: width paddr = 64",
             )
             return False
@@ -174,4 +175,4 @@ class _Regions:
 
 
 def _extent(base: int, size: int) -> str:
-    return f"[{base:#010x}, {base + size:#010x})"
+    return f"[{hexadecimal(base)}, {hexadecimal(base + size)})"

@@ -19,6 +19,7 @@ from tessera.lang.types import BOOL, IntType
 
 _PROVABLE = ("proved", "violated")
 _VERDICTS = {"cover": ("covered", "violated")}
+_ARTICLE = {"invariant": "an"}
 
 
 class RestChecker:
@@ -64,7 +65,7 @@ class RestChecker:
         elif expect.verdict not in _VERDICTS.get(kind, _PROVABLE):
             self.exprs.error(
                 name.span,
-                f"'{name.text}' is a {kind} and cannot be {expect.verdict}",
+                f"'{name.text}' is {_ARTICLE.get(kind, 'a')} {kind} and cannot be {expect.verdict}",
                 "a cover is covered or violated; all others are proved or violated",
             )
         elif earlier is not None and (earlier.verdict, earlier.within) != (

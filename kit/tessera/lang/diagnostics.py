@@ -101,5 +101,5 @@ class Diagnostics:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`did you mean 'x'?` for the nearest known name, or an empty string."""
-    close = difflib.get_close_matches(name, sorted(set(known)), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name, sorted(set(known)), n=1, cutoff=0.65)
     return f"did you mean '{close[0]}'?" if close else ""

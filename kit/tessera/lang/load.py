@@ -98,7 +98,18 @@ def _find(files: _Files, use: s.Use, user: Path) -> Path:
         found = _resolved(place / use.path)
         if found is not None and not found.is_dir():
             return found
-    known = [file.name for file in user.parent.glob("*.tess")]
+        if found is not None:
+            raise _at(files, use, f"{use.path} is a folder", "name a .tess file in it")
+    known = _beside(user.parent / use.path, use.path)
     known += [str(file.relative_to(base)) for base in library for file in base.rglob("*.tess")]
     remedy = "give a path relative to this file, or one of the kit's models and specs"
     raise _at(files, use, f"no such file: {use.path}", nearest(use.path, known) or remedy)
+
+
+def _beside(wanted: Path, written: str) -> list[str]:
+    """The specs in the folder where a file was looked for, as one would write them."""
+    prefix = written[: len(written) - len(wanted.name)]
+    try:
+        return [prefix + file.name for file in wanted.parent.glob("*.tess")]
+    except (OSError, ValueError):
+        return []

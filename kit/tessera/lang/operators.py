@@ -16,11 +16,12 @@ from tessera.lang.context import Context
 from tessera.lang.literals import BYTE_SCALES
 from tessera.lang.scope import Symbols
 from tessera.lang.show import show
-from tessera.lang.types import BOOL, CLASS, IntType, NatType, Type
+from tessera.lang.types import BOOL, CLASS, EnumType, IntType, NatType, Type
 from tessera.lang.walk import walk
 
 _COMPARE = {"==", "!=", "<", "<=", ">", ">="}
 _LOGIC = {"and", "or", "=>"}
+_ARITHMETIC = {"+", "-", "*", "/", "%", "&", "|", "^", "min", "max"}
 _LONGEST_QUOTE = 40
 _MOST_REPEATED = 64  # `a <= b` of classes repeats both sides
 _NAME_IT = "name it: function NAME(...): class = ..."
@@ -146,6 +147,8 @@ class OperatorChecker(ABC):
             if not is_literal(second):
                 self.infer(second, ctx, wanted)
             return None
+        if op in _ARITHMETIC and not self.integer(head):
+            return None
         hint: Type = head.type
         if loose and isinstance(hint, IntType) and is_literal(second):
             has_unit = isinstance(second, s.Number) and (second.unit or second.scale in BYTE_SCALES)
@@ -173,7 +176,7 @@ class OperatorChecker(ABC):
                 return lower
             same = t.Binary("==", left, right, BOOL, expr.span)
             return t.Binary("or", lower, same, BOOL, expr.span)
-        if not self.integer(left):
+        if not self.integer(left, "only == and != compare other things than integers"):
             return None
         return t.Binary(op, left, right, BOOL, expr.span)
 
@@ -225,17 +228,11 @@ class OperatorChecker(ABC):
 
     # --- messages ---------------------------------------------------------------------------------
 
-    def integer(self, expr: t.Expr) -> bool:
+    def integer(self, expr: t.Expr, remedy: str = "check the declaration") -> bool:
         """Whether this is an integer; reports when not."""
         if isinstance(expr.type, IntType | NatType):
             return True
-        self.error(
-            expr.span,
-            f"an integer is needed here, not {expr.type}",
-            "only == and != compare values that are not integers"
-            if not isinstance(expr.type, IntType)
-            else "",
-        )
+        self.error(expr.span, f"an integer is needed here, not {expr.type}", remedy)
         return False
 
     def mismatch(self, found: t.Expr, expected: Type, other: t.Expr | None = None) -> None:
@@ -244,8 +241,9 @@ class OperatorChecker(ABC):
         if not isinstance(a, IntType) or not isinstance(b, IntType):
             self.error(
                 found.span,
-                f"type mismatch: this is {b}, but {a} is needed",
-                _type_remedy(found, expected),
+                f"type mismatch: this is {'a number' if isinstance(found, t.IntLit) else b}, "
+                f"but {a} is needed",
+                self._type_remedy(found, expected),
             )
         elif a.width != b.width:
             self.error(found.span, f"width mismatch: {b} meets {a}", _widen(found, a, other))
@@ -255,6 +253,14 @@ class OperatorChecker(ABC):
                 f"unit mismatch: {b.unit or 'no unit'} meets {a.unit or 'no unit'}",
                 _unit_remedy(found, a.unit),
             )
+
+    def _type_remedy(self, found: t.Expr, wanted: Type) -> str:
+        if wanted == BOOL and isinstance(found.type, IntType | NatType):
+            return "compare it with something, e.g. ... != 0"
+        members = self.symbols.enums.get(wanted.name, ()) if isinstance(wanted, EnumType) else ()
+        if 0 < len(members) <= 12:
+            return f"the values of {wanted} are {', '.join(members)}"
+        return "check the declarations of both sides"
 
 
 def _longer(expr: t.Expr) -> bool:
@@ -297,12 +303,6 @@ def _unit_remedy(found: t.Expr, wanted: str | None) -> str:
     if unit is None:
         return f"give it the unit: {_quote(found)} as {_name(found.type)} {wanted}"
     return f"give the other side a unit too, or divide this one by 1 {unit}"
-
-
-def _type_remedy(found: t.Expr, wanted: Type) -> str:
-    if wanted == BOOL and isinstance(found.type, IntType | NatType):
-        return "compare it with something, e.g. ... != 0"
-    return ""
 
 
 def is_literal(expr: s.Expr) -> bool:

@@ -76,7 +76,7 @@ def _param(
     if not isinstance(sig.result, IntType):
         exprs.error(decl.type.span, "a parameter is an integer", "use 'const' for other things")
         return None
-    typed = exprs.expr(written, Context(what=f"parameter '{name}'", state=False), sig.result)
+    typed = exprs.expr(written, Context(what=f"parameter '{name}'"), sig.result)
     low, high = bounds(exprs, decl, sig.result)
     if typed is None:
         return None

@@ -12,6 +12,7 @@ from tessera.errors import Span
 from tessera.lang import syntax as s
 from tessera.lang import typed as t
 from tessera.lang.diagnostics import Diagnostics, nearest
+from tessera.lang.syntax_errors import EXPRESSION_WORDS, ITEM_WORDS, STATEMENT_WORDS
 from tessera.lang.types import (
     BOOL,
     CLASS,
@@ -29,7 +30,7 @@ from tessera.lang.types import (
 
 BUILTINS = ("min", "max", "is_secure", "touches_nonsecure", "granule_shift")
 TYPE_WORDS = (*INT_WIDTHS, *PLATFORM_INTS, "bool", "class", "interval", "nat")
-RESERVED = frozenset((*BUILTINS, *TYPE_WORDS))
+RESERVED = frozenset((*BUILTINS, *TYPE_WORDS, *ITEM_WORDS, *EXPRESSION_WORDS, *STATEMENT_WORDS))
 _LIBRARY_HINT = 'declare it, or use the file that does, e.g. use "optee/pool.tess"'
 
 
@@ -62,10 +63,7 @@ class Symbols:
 
     def declare(self, name: s.Ident, space: str = "") -> bool:
         """Claim a name in a name space; reports a duplicate and returns False."""
-        if not space and name.text in RESERVED:
-            self.diagnostics.add(
-                name.span, f"'{name.text}' is a word of the language", "choose another name"
-            )
+        if not space and not self.usable(name):
             return False
         key = f"{space}:{name.text}"
         earlier = self.declared.get(key)
@@ -78,6 +76,15 @@ class Symbols:
             return False
         self.declared[key] = name.span
         return True
+
+    def usable(self, name: s.Ident) -> bool:
+        """Whether something may have that name; reports a word of the language."""
+        if name.text not in RESERVED:
+            return True
+        self.diagnostics.add(
+            name.span, f"'{name.text}' is a word of the language", "choose another name"
+        )
+        return False
 
     def region(self, name: str) -> t.Region | None:
         """The platform's region of that name."""

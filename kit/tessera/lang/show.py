@@ -79,11 +79,12 @@ def _number(expr: t.IntLit) -> str:
     scale = ""
     if unit == "granules" and value > _LARGEST_DECIMAL and value % _KI == 0:
         scale, value = (" Mi", value // _MI) if value % _MI == 0 else (" Ki", value // _KI)
-    digits = str(value) if value <= _LARGEST_DECIMAL else _hexadecimal(value)
+    digits = str(value) if value <= _LARGEST_DECIMAL else hexadecimal(value)
     return f"{digits}{scale} {unit}" if unit else digits
 
 
-def _hexadecimal(value: int) -> str:
+def hexadecimal(value: int) -> str:
+    """In groups of four digits, as specs write it."""
     digits = f"{value:x}"
     digits = digits.zfill(-(-len(digits) // 4) * 4)
     return "0x" + "_".join(digits[i : i + 4] for i in range(0, len(digits), 4))

@@ -17,13 +17,17 @@ _ITEMS = """
 use spec platform class enum sort const param var function interface policy init action
 invariant step promise lemma cover assume expect view simulate
 """
-_INNER = """
-require let some least fresh for where forall exists in as if then else given except within with
-proved violated covered unbounded secure nonsecure device granule width region at ta length run mark
-unless zone succeeds and or not old exact granules bytes KiB MiB GiB Ki Mi Gi true false
+_STATEMENTS = "require let some least fresh for"
+_EXPRESSIONS = "forall exists if then else and or not true false old exact as succeeds where in"
+# These are words only where the grammar asks for them, and names elsewhere.
+_ELSEWHERE = """
+given except within with proved violated covered unbounded secure nonsecure device granule width
+region at ta length run mark unless zone granules bytes KiB MiB GiB Ki Mi Gi
 """
 ITEM_WORDS = tuple(_ITEMS.split())
-_WORDS = (*ITEM_WORDS, *_INNER.split())
+STATEMENT_WORDS = tuple(_STATEMENTS.split())
+EXPRESSION_WORDS = tuple(_EXPRESSIONS.split())
+_WORDS = (*ITEM_WORDS, *STATEMENT_WORDS, *EXPRESSION_WORDS, *_ELSEWHERE.split())
 _SPELLING = {
     "LPAR": "(",
     "RPAR": ")",
@@ -53,6 +57,7 @@ _OPERATORS = {"ADDOP", "MULOP", "BITOP", "SHIFTOP", "COMPARE", "AS", "AND", "OR"
     "__ANON_2",
     "DOT",
 }
+_STARTS = {"NAME", "INT", "LPAR", "TRUE"}
 # Habits from other languages; looked up by what stands there.
 _HABITS = {
     "!": "write: not",
@@ -147,13 +152,13 @@ def _near(text: str) -> str:
 
 
 def _habit(text: str, position: int, token: str) -> str:
-    for length in (3, 2):
-        found = _HABITS.get(text[position : position + length])
-        if found and not token.isidentifier():
-            return found
-    before = text[position - 1 : position]
-    if before + token in ("&&", "||"):
-        return _HABITS[before + token]
+    """A habit from another language in the two or three characters around the place."""
+    if not token[:1].isalnum():
+        for start in (position, position - 1, position - 2):
+            for length in (3, 2):
+                window = text[max(0, start) : max(0, start) + length]
+                if position < start + length and window in _HABITS:
+                    return _HABITS[window]
     return _HABITS.get(token, "")
 
 
@@ -164,6 +169,8 @@ def _missing(error: UnexpectedToken, text: str) -> str:
         return "compare with '=='"
     if text in ("=", "==") and "__ANON_1" in names:
         return "write ':=' to assign"
+    if error.token.type == "COMPARE" and "AND" in names:
+        return "comparisons do not chain: write a < b and b < c"
     if text == ":=" and "EQUAL" in names:
         return "write '='"
     if text in ITEM_WORDS and "RBRACE" in names:
@@ -186,6 +193,8 @@ def _names(error: UnexpectedToken | UnexpectedEOF) -> set[str]:
 def _allowed(error: UnexpectedToken | UnexpectedEOF) -> str:
     """What the parser would have taken, when that is short enough to help."""
     names = _names(error) - {"$END"}
+    if names >= _STARTS:
+        return "an expression, e.g. a name, a number or ( ... )"
     few = names - _OPERATORS
     spelled = sorted(_SPELLING.get(name, name.lower()) for name in few)
     return " ".join(spelled) if 0 < len(spelled) <= 10 else ""
