@@ -57,7 +57,7 @@ def _describe(model: tsm.Model, path: Path) -> dict[str, Any]:
         "bytes": path.stat().st_size,
         "input": list(model.input),
         "outputs": model.outputs,
-        "parameters": sum(int(row["parameters"]) for row in layers),
+        "parameters": sum(one.weights.size + one.bias.size for one in model.layers),
         "arena_bytes": reference.arena_bytes(model),
         "layers": layers,
     }
