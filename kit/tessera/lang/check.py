@@ -225,8 +225,11 @@ class SpecChecker:
             symbols.broken.add(decl.name.text)
 
     def _distinct(self, decl: s.ValueDecl) -> bool:
+        """Whether the parameters have names of their own."""
         seen: set[str] = set()
         for param in decl.params or ():
+            if not self.symbols.usable(param.name):
+                return False
             if param.name.text in seen:
                 self.diagnostics.add(
                     param.name.span,

@@ -231,7 +231,11 @@ class ExprChecker(OperatorChecker):
         sig = self.symbols.values.get(name)
         if sig is None:
             if name in ctx.local:
-                self.error(expr.span, f"'{name}' is {ctx.local[name]} and takes no arguments")
+                self.error(
+                    expr.span,
+                    f"'{name}' is {ctx.local[name]} and takes no arguments",
+                    f"write {name}, or FUNCTION({name})",
+                )
             else:
                 self._unknown(name, expr.name.span, ctx)
             return None

@@ -140,6 +140,8 @@ class Symbols:
     def _type_hint(self, name: str) -> str:
         if name in self.values and len(self.values[name].params) == 1:
             return f"'{name}' is a set: write 'in {name}'"
+        if name in ("granules", "bytes"):
+            return f"'{name}' is a unit: write its width too, e.g. u32 {name}"
         if name == "int":
             return "integers are unsigned, of a C width: u8 u16 u32 u64 usize paddr"
         known = [*TYPE_WORDS, *self.enums, *self.sorts]
