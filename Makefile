@@ -13,7 +13,7 @@ STAMP   := $(VENV)/.ready-$(shell sha256sum pyproject.toml | cut -c1-16)
 TESSERA := $(BIN)/tessera
 
 .DEFAULT_GOAL := all
-.PHONY: all test lint bench wheel doctor clean distclean help
+.PHONY: all test lint docs bench wheel doctor clean distclean help
 .DELETE_ON_ERROR:
 
 all: $(STAMP) ## check, patch, build, boot, validate; leaves out/report.html
@@ -26,9 +26,12 @@ test: $(STAMP) ## every test; TESSERA_REQUIRE_GUEST=1 turns a missing guest into
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(STAMP) ## ruff and mypy
-	@$(BIN)/ruff check kit tests verification
-	@$(BIN)/ruff format --check kit tests verification
+	@$(BIN)/ruff check kit tests verification docs
+	@$(BIN)/ruff format --check kit tests verification docs
 	@$(BIN)/mypy
+
+docs: $(STAMP) ## renew the list of modules in ARCHITECTURE.md
+	@$(BIN)/python docs/modules.py --write
 
 bench: $(STAMP) ## measure what takes how long; JSON in out/bench.json
 	@$(BIN)/python verification/bench/first_light.py -o $(OUT)/bench.json

@@ -31,12 +31,12 @@ def test_types() -> None:
 
 
 def test_lint() -> None:
-    done = run("ruff", "check", "kit", "tests", "verification")
+    done = run("ruff", "check", "kit", "tests", "verification", "docs")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_format() -> None:
-    done = run("ruff", "format", "--check", "kit", "tests", "verification")
+    done = run("ruff", "format", "--check", "kit", "tests", "verification", "docs")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -39,9 +39,11 @@ def print_summary(results: Results, console: Console) -> None:
     if results.scenarios:
         console.print(_scenarios(results.scenarios))
     for why in page.skipped:
-        console.print(f"[yellow]skipped[/]  {escape(why)}")
+        console.print(f"[yellow]skipped[/]  {escape(why)}", soft_wrap=True)
     tone = {"good": "bold green", "bad": "bold red", "open": "bold yellow"}[page.summary.tone]
-    console.print(f"[{tone}]{page.summary.headline}.[/] {escape(page.summary.sentence)}")
+    console.print(
+        f"[{tone}]{page.summary.headline}.[/] {escape(page.summary.sentence)}", soft_wrap=True
+    )
 
 
 def print_obligation(obligation: Obligation, console: Console) -> None:

@@ -165,12 +165,13 @@ def summary_of(results: Results) -> Summary:
         facts.append((f"{sum(s.met for s in ran)}/{len(ran)}", "scenarios as expected"))
     if len(ran) < len(scenarios):
         facts.append((str(len(scenarios) - len(ran)), "scenarios skipped"))
-    return Summary(tone, _headline(tone, len(unmet)), _sentence(results, unmet), tuple(facts))
+    headline = _headline(tone, len(unmet), whole=len(ran) == len(scenarios))
+    return Summary(tone, headline, _sentence(results, unmet), tuple(facts))
 
 
-def _headline(tone: str, unmet: int) -> str:
+def _headline(tone: str, unmet: int, *, whole: bool) -> str:
     if tone == "good":
-        return "Everything is as expected"
+        return "Everything is as expected" if whole else "Everything that ran is as expected"
     if tone == "open":
         return f"{_count(unmet, 'obligation')} stayed undecided"
     return f"{_count(unmet, 'expectation')} not met"
