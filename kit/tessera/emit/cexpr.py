@@ -137,12 +137,13 @@ class Translator:
         return CText(f"{left} {_C_OPS.get(expr.op, expr.op)} {right}", level)
 
     def _guarded_division(self, expr: t.Binary) -> CText:
-        divisor = self.operand(expr.right)
+        divisor = self.compared(expr.right)
         if expr.op == "/":
             otherwise = _literal((1 << _bits(expr.type)) - 1, expr.type)
         else:
             otherwise = self.translate(expr.left).within(_COND)
-        return CText(f"{divisor} ? {self._plain(expr).text} : {otherwise}", _COND)
+        nonzero = f"{divisor} != {_literal(0, expr.right.type)}"
+        return CText(f"{nonzero} ? {self._plain(expr).text} : {otherwise}", _COND)
 
     def _guarded_shift(self, expr: t.Binary) -> CText:
         width = _bits(expr.type)

@@ -43,9 +43,10 @@ def _wrapped(line: str, *, shallow: bool) -> list[str]:
     out: list[str] = []
     rest, opened = line, [_base(line)]
     while width(rest) > COLUMNS:
-        breaks = [b for b in _breaks(rest) if width(rest[: b.at]) <= COLUMNS]
-        if not breaks:
+        every = _breaks(rest)
+        if not every:
             break
+        breaks = [b for b in every if width(rest[: b.at]) <= COLUMNS] or every[:1]
         floor = min(b.depth for b in breaks)
         chosen = [b for b in breaks if b.depth == floor][-1] if shallow else breaks[-1]
         head = rest[: chosen.at]

@@ -81,7 +81,7 @@ class Policy:
 
 
 def read_policy(spec: t.Spec) -> Policy:
-    """The policy of a checked spec; raises `TesseraError` when a decision is missing or has no C."""
+    """The policy of a checked spec; raises `TesseraError` when a decision is missing or not C."""
     missing = [name for name in _NEEDED if name not in spec.functions]
     if missing:
         wanted = ", ".join(sorted({name.split(".")[0] for name in missing}))
