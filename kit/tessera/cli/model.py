@@ -6,6 +6,7 @@ Non-goals: running it in the secure world (`tessera validate`).
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -138,14 +139,12 @@ def train(
 
     Needs scikit-learn for the images. Example: `tessera model train -o out/digits`
     """
-    try:
-        import sklearn  # noqa: F401, PLC0415
-    except ImportError:
+    if importlib.util.find_spec("sklearn") is None:
         raise TesseraError(
             "scikit-learn holds the training images and is not installed",
             where="tessera model train",
             remedy="pip install scikit-learn",
-        ) from None
+        )
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
