@@ -66,6 +66,7 @@ class Explorer:
         self._sizes = sizes
         self._rng = Random(seed)
         self._wanted = {n for n, e in spec.expects.items() if e.verdict == "violated"}
+        self.shortest: tuple[Event, ...] = ()  # the events of `summary.trace`
         self._events: list[Event] = []
         self._bad: set[str] = set()
 
@@ -160,7 +161,9 @@ class Explorer:
     def _trace(self, simulator: Simulator, violation: Violation) -> Trace:
         """A short run to the violation, replayed from the start."""
         script = Script(simulator.world, tuple(self._events))
-        return replay(self.spec, shrink(self.spec, script, violation.name), violation.name)
+        script = shrink(self.spec, script, violation.name)
+        self.shortest = script.events
+        return replay(self.spec, script, violation.name)
 
 
 def boundaries(simulator: Simulator) -> list[int]:

@@ -1,7 +1,7 @@
 """A shorter run to the same violation.
 
-Goal: leave out events, in chunks of falling size, as long as the rest still fires and the property
-still fails at its end; local choices are made anew.
+Goal: leave out events, in chunks of falling size, as long as the property still fails at the end
+of those that can still fire; a local choice is kept where it can be and else made anew.
 Non-goals: the shortest run possible (the proofs find that).
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from tessera.lang.typed import Spec
 from tessera.model.properties import Truth
 from tessera.model.script import Event, Script
-from tessera.model.simulator import Simulator
+from tessera.model.simulator import NotEnabled, Simulator
 from tessera.model.values import Undecided
 
 
@@ -43,6 +43,25 @@ def _without_some(
     return None
 
 
+def _fired(simulator: Simulator, event: Event) -> Event | None:
+    """Take the step with its own choices (so that later events still mean the same things), else
+    with others; None when it cannot be taken."""
+    try:
+        simulator.fire(event)
+        return event
+    except (NotEnabled, Undecided):
+        pass
+    try:
+        choices = simulator.enabled(event.action, event.args)
+    except Undecided:
+        return None
+    if choices is None:
+        return None
+    other = Event(event.action, event.args, choices)
+    simulator.fire(other)
+    return other
+
+
 def _failing(simulator: Simulator, events: Sequence[Event], name: str) -> list[Event] | None:
     """The run of those events that can fire, cut where the property first fails."""
     simulator.reset()
@@ -50,14 +69,10 @@ def _failing(simulator: Simulator, events: Sequence[Event], name: str) -> list[E
     if simulator.truth(name) is Truth.FAILS:
         return taken
     for event in events:
-        try:
-            choices = simulator.enabled(event.action, event.args)
-        except Undecided:
-            return None
-        if choices is None:
+        fired = _fired(simulator, event)
+        if fired is None:
             continue
-        taken.append(Event(event.action, event.args, choices))
-        simulator.fire(taken[-1])
+        taken.append(fired)
         if simulator.truth(name) is Truth.FAILS:
             return taken
     return None

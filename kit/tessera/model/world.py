@@ -32,6 +32,10 @@ class Sizes:
     elements: dict[str, int]
 
 
+class BrokenAssumption(TesseraError):
+    """An `assume` that does not hold in a world."""
+
+
 def check_world(spec: Spec, world: World, engine: Engine | None = None) -> None:
     """Raise TesseraError when a value is out of its type or range, or an `assume` fails."""
     for sort in spec.sorts:
@@ -51,7 +55,7 @@ def check_world(spec: Spec, world: World, engine: Engine | None = None) -> None:
             _check_range(engine, item)
     for prop in spec.properties:
         if prop.kind == "assume" and not _true(engine, prop.formula):
-            raise TesseraError(
+            raise BrokenAssumption(
                 f"the world breaks the assumption '{prop.name}': {prop.text}", where=prop.span
             )
 
@@ -140,13 +144,13 @@ def draw_world(spec: Spec, sizes: Sizes, rng: Random) -> World:
     out of its range, or when no world drawn meets the assumptions.
     """
     world = World(dict(sizes.values), universe_of(spec, sizes.elements))
-    refusal: TesseraError | None = None
+    refusal: BrokenAssumption | None = None
     for _ in range(_DRAWS):
         drawn = replace(world, scalars=_scalars(spec, world, rng), tables=_tables(spec, world, rng))
         try:
             check_world(spec, drawn)
             return drawn
-        except TesseraError as error:
+        except BrokenAssumption as error:
             refusal = error
             if not _random(spec):
                 break
