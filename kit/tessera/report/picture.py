@@ -105,9 +105,9 @@ def _run(scale: Scale, run: Run, groups: tuple[str, ...], kind: str) -> Box:
 
 
 def _ghost(scale: Scale, run: Run, groups: tuple[str, ...], marks: tuple[Mark, ...]) -> Box:
-    """A block that has just gone; where its residue already carries its name, an empty frame."""
+    """A block that has just gone; where residue is left in it, that carries the name."""
     box = _run(scale, run, groups, "ghost")
-    left = any((m.label, m.start, m.size) == (run.label, run.start, run.size) for m in marks)
+    left = any(m.start < run.start + run.size and run.start < m.start + m.size for m in marks)
     return replace(box, label="") if left else box
 
 

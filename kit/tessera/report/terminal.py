@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from tessera.report import view
@@ -68,13 +69,17 @@ def print_trace(obligation: Obligation, console: Console) -> None:
         return
     if trace.constants:
         constants = ", ".join(f"{name} = {value}" for name, value in trace.constants.items())
-        console.print(f"  with {escape(constants)}")
+        console.print(Padding(f"with {escape(constants)}", (0, 0, 0, 2), expand=False))
     strips = [strip for step in trace.steps for strip in step.strips]
     plain = not console.encoding.lower().startswith("utf")
     lines = iter(strip_lines(strips, max(min(console.width, 100) - 5, 20), plain=plain))
     for number, step in enumerate(trace.steps):
-        changes = f"  [dim]{escape('; '.join(step.changes))}[/]" if step.changes else ""
-        console.print(f"  {number}. [bold]{escape(step.action)}[/]{changes}")
+        console.print(
+            Padding(f"{number}. [bold]{escape(step.action)}[/]", (0, 0, 0, 2), expand=False)
+        )
+        if step.changes:
+            changes = escape("; ".join(step.changes))
+            console.print(Padding(f"[dim]{changes}[/]", (0, 0, 0, 5), expand=False))
         for _ in step.strips:
             console.print("     ", next(lines), sep="", no_wrap=True, crop=False)
     if strips:
