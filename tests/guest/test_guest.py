@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tessera import resources
 from tessera.cli import app
 from tessera.errors import TesseraError
-from tessera.guest import build, machine, optee, qemu, ta, tfa, toolchain
+from tessera.guest import build, cache, machine, optee, qemu, ta, tfa, toolchain
 
 pytestmark = pytest.mark.guest
 
@@ -100,7 +100,7 @@ def test_a_guest_whose_optee_is_broken_is_an_error_not_a_hang(
     start = tfa.FIP_OFFSET + 100_000
     flash[start : start + 300_000] = bytes(300_000)
     (folder / "flash.bin").write_bytes(flash)
-    monkeypatch.setattr(machine, "BOOT_TIMEOUT", 30.0)
+    monkeypatch.setattr(machine, "BOOT_TIMEOUT", 8.0)
     broken = dataclasses.replace(unpatched_build, dir=folder)
     with (
         pytest.raises(machine.GuestError, match="the guest failed"),
@@ -160,16 +160,19 @@ def test_a_patch_that_does_not_fit_is_one_error_and_leaves_nothing(
     assert "tessera patch SPEC --tree" in caught.value.remedy
 
 
-def test_a_patch_that_does_not_compile_shows_the_compiler(
+def test_a_build_that_fails_shows_the_last_words_of_make(
     guest_tools: toolchain.Toolchain, optee_tree: Path
 ) -> None:
-    first = (optee_tree / "core/mm/tee_mm.c").read_text().splitlines()[0]
+    first = (optee_tree / "mk/config.mk").read_text().splitlines()[0]
     patch = (
-        "--- a/core/mm/tee_mm.c\n+++ b/core/mm/tee_mm.c\n"
-        f"@@ -1 +1,2 @@\n {first}\n+#error no such policy\n"
+        "--- a/mk/config.mk\n+++ b/mk/config.mk\n"
+        f"@@ -1 +1,2 @@\n {first}\n+$(error no such policy)\n"
     )
+    builds = cache.root() / "builds"
+    before = set(builds.iterdir()) if builds.is_dir() else set()
     with pytest.raises(TesseraError, match="no such policy"):
         build.build(patch, None)
+    assert set(builds.iterdir()) == before
 
 
 @pytest.mark.parametrize("name", ["empty", "missing"])

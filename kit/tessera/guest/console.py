@@ -88,9 +88,21 @@ class Console:
             except OSError:
                 chunk = b""
             if not chunk:
-                raise Silent(self._alive() or "the console was closed")
+                raise Silent(self._why_closed())
             self._pending += chunk
             return
+        self._check(deadline)
+
+    def _why_closed(self) -> str:
+        """Why the line was closed: the other side is ending, which takes it a moment."""
+        for _ in range(20):
+            reason = self._alive()
+            if reason:
+                return reason
+            time.sleep(0.1)
+        return "the console was closed"
+
+    def _check(self, deadline: float) -> None:
         reason = self._alive()
         if reason:
             raise Silent(reason)

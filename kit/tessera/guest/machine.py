@@ -23,6 +23,7 @@ from tessera.guest.console import Console, RunResult, Silent
 
 BOOT_TIMEOUT = 120.0  # seconds; about 3 are needed, more on a loaded machine
 LOG_FOLDER = Path("out/guest")
+_PANIC_LINE = re.compile(r"^.*(Kernel panic|E/TC:.* Panic ).*$", re.MULTILINE)
 T = TypeVar("T")
 _CORE_PANIC = re.compile(rb"E/TC:[^\n]* Panic ")
 
@@ -69,11 +70,15 @@ class Guest:
         self._qemu.command("cont")
 
     def consoles(self, lines: int = 12) -> str:
-        """The last lines of both consoles, for people."""
+        """The last lines of both consoles, for people; a panic is shown from its first line on."""
         parts = []
         for name, path in (("Linux", self.console_log), ("OP-TEE", self.secure_log)):
             text = path.read_text(errors="replace") if path.is_file() else ""
-            parts.append(f"  {name} console ({path}):\n{process.tail(text, lines)}")
+            shown = process.tail(text, lines)
+            panic = _PANIC_LINE.search(text)
+            if panic is not None and panic.group(0) not in shown:
+                shown = f"    {panic.group(0)}\n    ...\n{shown}"
+            parts.append(f"  {name} console ({path}):\n{shown}")
         return "\n".join(parts)
 
     def _guarded(self, action: Callable[[], T]) -> T:
