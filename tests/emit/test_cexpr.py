@@ -152,7 +152,8 @@ def run(exprs: list[t.Expr], env: dict[str, int | str], folder: Path) -> list[in
         result = c_type(expr.type) if isinstance(expr.type, IntType) else "bool"
         text = translator().text(expr)
         functions.append(
-            f"static {result} f{index}({params}, uint32_t k)\n{{\n\t{unused}\n\treturn {text};\n}}\n"
+            f"static {result} f{index}({params}, uint32_t k)\n"
+            f"{{\n\t{unused}\n\treturn {text};\n}}\n"
         )
         calls.append(f'\tprintf("%" PRIu64 "\\n", (uint64_t)f{index}({args}, {k}));')
     source, program = folder / "case.c", folder / "case"
