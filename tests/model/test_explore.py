@@ -28,7 +28,7 @@ def simulate(*args: str) -> Result:
 BROKEN = {
     "window": (
         "overlapping windows and a search that forgets what is taken",
-        [("n <= window(k).hi - o and clear(o, n)", "n <= window(k).hi - o")],
+        [("(forall b in live: not meets(b, o, o + n))", "0 <= n")],
         {"disjoint", "no_lost_memory"},
     ),
     "scrub": (
@@ -50,7 +50,7 @@ BROKEN = {
     "leak": (
         "an owner that dies and keeps its memory",
         [("  for e: block where owner_of(e) == w { live(e) := false }\n", "")],
-        {"no_lost_memory", "no_residue_at_rest"},
+        {"no_lost_memory", "no_residue_at_rest", "live_intact"},
     ),
 }
 

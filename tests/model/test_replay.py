@@ -135,7 +135,7 @@ def test_a_step_property_is_judged_on_the_last_step(
     events = (
         Event("carve_out", {"o": 0, "n": 4}, {"e": "b1"}),
         Event("write", {"e": "b1", "g": 1}, {}),
-        Event("shrink", {"e": "b1", "o": 0, "n": 2}, {}),
+        Event("shrink", {"e": "b1", "lo": 0, "hi": 2}, {}),
     )
     assert replay(spec, Script(world(8, 2), events), "live_intact").replayed
     assert not replay(spec, Script(world(8, 2), events[:2]), "live_intact").replayed

@@ -10,7 +10,7 @@ from terms import HERE, TRUE, U8, binary, local, number, quant
 
 from tessera.lang.typed import Apply, Binder, Cast, Expr, Function, Ite, Var
 from tessera.lang.types import BOOL, IntType
-from tessera.model import sweep
+from tessera.model import sweep_logic
 from tessera.model.domains import first_passing, passing
 from tessera.model.engine import Engine
 from tessera.model.intervals import IntervalMap
@@ -61,7 +61,7 @@ def test_a_sweep_finds_exactly_the_points(expr: Expr, y: int) -> None:
 @settings(max_examples=250, deadline=None)
 def test_without_trying_points_a_sweep_is_exact_or_refuses(expr: Expr, y: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "MAX_POINTS", 0)
+        patch.setattr(sweep_logic, "MAX_POINTS", 0)
         try:
             found = truth_of(expr, y, points=False)
         except Unswept:

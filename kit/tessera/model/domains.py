@@ -17,7 +17,7 @@ from tessera.model.evaluate import Evaluator
 from tessera.model.intervals import Interval, IntervalMap, count
 from tessera.model.ramp import IDENTITY, Unswept
 from tessera.model.scope import Code, Frame, Scope
-from tessera.model.sweep import MAX_POINTS
+from tessera.model.sweep_logic import MAX_POINTS
 from tessera.model.values import Undecided, elements, width_of
 
 _SAMPLES = 256

@@ -16,7 +16,7 @@ from tessera.model.machine import State
 from tessera.model.ramp import IDENTITY, Ramp, Unswept
 from tessera.model.scope import Code, Frame, Scope
 from tessera.model.script import Value
-from tessera.model.sweep import PieceCode, TruthCode, frame_at
+from tessera.model.sweep_logic import PieceCode, TruthCode, frame_at
 from tessera.model.values import Undecided, elements
 from tessera.results import Mark, Run, Strip
 

@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 from tessera.lang.typed import Action, Spec
+from tessera.model.boundaries import boundaries
 from tessera.model.draw import Drawer
-from tessera.model.intervals import IntervalMap
-from tessera.model.machine import State
 from tessera.model.properties import Truth, Violation
 from tessera.model.replay import choice_text, replay
 from tessera.model.script import Event, Script, Value, World
@@ -164,23 +163,3 @@ class Explorer:
         script = shrink(self.spec, script, violation.name)
         self.shortest = script.events
         return replay(self.spec, script, violation.name)
-
-
-def boundaries(simulator: Simulator) -> list[int]:
-    """Integers that matter now, in order: the world's numbers and those in the state."""
-    found = {0, 1}
-    for value in simulator.world.scalars.values():
-        if type(value) is int:
-            found.add(value)
-    widest = max(found)
-    _collect(simulator.state, found)
-    return sorted(x for x in found if x <= widest)
-
-
-def _collect(state: State, found: set[int]) -> None:
-    for content in state:
-        for part in content.values() if isinstance(content, dict) else (content,):
-            if isinstance(part, IntervalMap):
-                found.update(part.starts)
-            elif type(part) is int:
-                found.add(part)

@@ -30,7 +30,7 @@ from tessera.model.ramp import IDENTITY, Ramp, Unswept
 from tessera.model.scope import Code, Frame, Scope
 from tessera.model.script import Value, World
 from tessera.model.state import Content, first_state
-from tessera.model.sweep import MAX_POINTS, PieceCode, TruthCode, frame_at
+from tessera.model.sweep_logic import MAX_POINTS, PieceCode, TruthCode, frame_at
 from tessera.model.values import Undecided, elements, is_integer
 
 State = tuple[Content, ...]

@@ -1,19 +1,23 @@
 """A shorter run to the same violation.
 
 Goal: leave out events, in chunks of falling size, as long as the property still fails at the end
-of those that can still fire; a local choice is kept where it can be and else made anew.
+of those that can still fire; choices and integers are kept where they can be and else made anew.
 Non-goals: the shortest run possible (the proofs find that).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice, product
 
 from tessera.lang.typed import Spec
+from tessera.model.boundaries import boundaries
 from tessera.model.properties import Truth
-from tessera.model.script import Event, Script
+from tessera.model.script import Event, Script, Value
 from tessera.model.simulator import NotEnabled, Simulator
-from tessera.model.values import Undecided
+from tessera.model.values import Undecided, is_integer
+
+_VARIANTS = 40
 
 
 def shrink(spec: Spec, script: Script, property_name: str) -> Script:
@@ -45,21 +49,32 @@ def _without_some(
 
 def _fired(simulator: Simulator, event: Event) -> Event | None:
     """Take the step with its own choices (so that later events still mean the same things), else
-    with others; None when it cannot be taken."""
+    with others, else with other integers; None when it cannot be taken."""
     try:
         simulator.fire(event)
         return event
     except (NotEnabled, Undecided):
         pass
-    try:
-        choices = simulator.enabled(event.action, event.args)
-    except Undecided:
-        return None
-    if choices is None:
-        return None
-    other = Event(event.action, event.args, choices)
-    simulator.fire(other)
-    return other
+    for args in islice(_variants(simulator, event), _VARIANTS):
+        try:
+            choices = simulator.enabled(event.action, args)
+        except Undecided:
+            continue
+        if choices is not None:
+            other = Event(event.action, args, choices)
+            simulator.fire(other)
+            return other
+    return None
+
+
+def _variants(simulator: Simulator, event: Event) -> Iterator[dict[str, Value]]:
+    """The arguments as they are, then with integers taken from the state's boundaries."""
+    yield event.args
+    params = simulator.machine.actions[event.action].params
+    marks = boundaries(simulator)
+    domains = [marks if is_integer(p.type) else [event.args[p.name]] for p in params]
+    for values in product(*domains):
+        yield dict(zip((p.name for p in params), values, strict=True))
 
 
 def _failing(simulator: Simulator, events: Sequence[Event], name: str) -> list[Event] | None:

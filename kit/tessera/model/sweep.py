@@ -16,22 +16,25 @@ from tessera.lang.typed import Apply, Binary, Cast, Expr, Ite, Local, Old, Quant
 from tessera.lang.types import BoolType, EnumType
 from tessera.model import sweep_ops
 from tessera.model.evaluate import Evaluator
-from tessera.model.intervals import Interval, IntervalMap, complement, merge
+from tessera.model.intervals import Interval, complement, merge
 from tessera.model.lower import EXACT, children, free_names
-from tessera.model.ramp import Piece, Ramp, Unswept, equal, quotient_cuts
+from tessera.model.ramp import Piece, Unswept, equal
 from tessera.model.scope import FIRST_LOCAL, Frame, Scope
-from tessera.model.tables import runs_of
-from tessera.model.values import elements, first_value, is_integer, width_of
-
-MAX_POINTS = 4096
-"""As many points are tried one by one."""
+from tessera.model.sweep_logic import (
+    PieceCode,
+    RefineCode,
+    Refined,
+    TruthCode,
+    and_,
+    either_first,
+    not_,
+    or_,
+    points,
+)
+from tessera.model.sweep_read import compile_read
+from tessera.model.values import elements, is_integer, width_of
 
 Names = frozenset[str]
-TruthCode = Callable[[Frame, int, int], list[Interval]]
-PieceCode = Callable[[Frame, int, int], list[Piece]]
-Refined = list[tuple[int, int, tuple[Any, ...]]]
-"""`[lo, hi)` and one form for each of several expressions."""
-RefineCode = Callable[[Frame, int, int], Refined]
 _LOGIC = ("and", "or", "=>")
 
 
@@ -62,20 +65,13 @@ class Sweeper:
 
     def _logic(self, expr: Unary | Binary, scope: Scope, swept: Names) -> TruthCode:
         if isinstance(expr, Unary):
-            arg = self.truth(expr.arg, scope, swept)
-            return lambda f, lo, hi: complement(arg(f, lo, hi), lo, hi)
+            return not_(self.truth(expr.arg, scope, swept))
         left, right = (self.truth(c, scope, swept) for c in children(expr))
-        op = expr.op
-
-        def run(f: Frame, lo: int, hi: int) -> list[Interval]:
-            holds = left(f, lo, hi)
-            if op == "and":
-                return [part for a, b in holds for part in right(f, a, b)]
-            fails = complement(holds, lo, hi)
-            settled, left_open = (holds, fails) if op == "or" else (fails, holds)
-            return merge(settled + [part for a, b in left_open for part in right(f, a, b)])
-
-        return run
+        if expr.op == "and":
+            return either_first(and_(left, right), and_(right, left))
+        if expr.op == "=>":
+            left = not_(left)
+        return either_first(or_(left, right), or_(right, left))
 
     def _choice(self, expr: Ite, scope: Scope, swept: Names) -> TruthCode:
         test, then, other = (self.truth(c, scope, swept) for c in children(expr))
@@ -213,7 +209,7 @@ class Sweeper:
             case Apply(kind="function" | "policy"):
                 return self._call(expr, scope, swept)
             case Apply():
-                return self._read(expr, scope, swept)
+                return compile_read(self.evaluator, expr, self._refine(expr.args, scope, swept))
             case Ite():
                 return self._ite(expr, scope, swept)
             case Old():
@@ -292,46 +288,6 @@ class Sweeper:
 
         return second if at else first
 
-    def _read(self, expr: Apply, scope: Scope, swept: Names) -> PieceCode:
-        """A state variable or a rigid function at swept arguments."""
-        args = self._refine(expr.args, scope, swept)
-        evaluator = self.evaluator
-        if expr.kind == "var":
-            layout = evaluator.layouts[expr.name]
-            place, slot = layout.integer, layout.slot
-        else:
-            params = evaluator.spec.consts[expr.name].params
-            place = next((i for i, p in enumerate(params) if is_integer(p.type)), None)
-        table = evaluator.world.tables.get(expr.name, {})
-        first = first_value(expr.type, evaluator.spec, evaluator.world)
-        runs = {} if expr.kind == "var" or place is None else runs_of(
-            evaluator.spec, evaluator.world, expr.name, place
-        )
-
-        def fixed(f: Frame, forms: tuple[Any, ...]) -> Any:
-            if expr.kind == "var":
-                return layout.read(f[0][slot], forms)
-            return table.get(forms, first)
-
-        def along(f: Frame, forms: tuple[Any, ...], at: int) -> IntervalMap | None:
-            if expr.kind != "var":
-                return runs.get(forms[:at] + forms[at + 1 :])
-            key, _ = layout.split(forms)
-            found: IntervalMap = f[0][slot][key] if layout.keys else f[0][slot]
-            return found
-
-        def run(f: Frame, lo: int, hi: int) -> list[Piece]:
-            out: list[Piece] = []
-            for a, b, forms in args(f, lo, hi):
-                if place is None or type(forms[place]) is not Ramp:
-                    out.append((a, b, fixed(f, forms)))
-                    continue
-                whole = along(f, forms, place)
-                out += [(a, b, first)] if whole is None else _along(whole, forms[place], a, b)
-            return out
-
-        return run
-
     def _call_truth(self, expr: Apply, scope: Scope, swept: Names) -> TruthCode:
         inner = self._swept_params(expr, swept)
         args = self._refine(expr.args, scope, swept)
@@ -377,23 +333,3 @@ class Sweeper:
             scope, _ = scope.bind(param.name)
         code = how(function.body, scope, swept)
         return code, [None] * (scope.unit.size - FIRST_LOCAL - len(function.params))
-
-
-def points(f: Frame, lo: int, hi: int) -> list[tuple[int, Frame]]:
-    """Every point of a small `[lo, hi)` with a frame that has values in place of forms."""
-    if hi - lo > MAX_POINTS:
-        raise Unswept
-    return [(x, frame_at(f, x)) for x in range(lo, hi)]
-
-
-def frame_at(f: Frame, x: int) -> Frame:
-    """A copy of a frame with every form replaced by its value at `x`."""
-    return [v.at(x) if type(v) is Ramp else v for v in f]
-
-
-def _along(whole: IntervalMap, index: Ramp, lo: int, hi: int) -> list[Piece]:
-    """The runs of a map as a swept index passes over them."""
-    ends = (index.at(lo), index.at(hi - 1))
-    runs = list(whole.runs(min(ends), max(ends) + 1))
-    cuts = quotient_cuts(index, [start for start, _, _ in runs], lo, hi)
-    return [(a, b, runs[i][2]) for a, b, i in cuts]
