@@ -1,0 +1,134 @@
+"""Deciding one inductive query: ground it, try it, split it where it is hard.
+
+Goal: turn a hard bit-vector query into a few easy ones by the case distinctions that a person would
+make: is this block the one that was touched, and which class does this owner have? After such a
+split both sides are the same terms and the solver has little left to do.
+Non-goals: building the query (see `tessera.prove.induct`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import z3
+
+from tessera.prove.ground import ground
+from tessera.prove.solver import DEFAULT_LIMIT, Answer, ask, script
+from tessera.prove.terms import Term
+
+FIRST_TRY = 150_000
+"""Resource units before a split is tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """An obligation: it holds when `assumed` contradicts each of the `ways` to fail.
+
+    `touched` are the things an action names, `goal` the fresh constants of the refuted goal.
+    """
+
+    assumed: tuple[Term, ...]
+    ways: tuple[Term, ...]
+    touched: tuple[Term, ...]
+    goal: tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A case distinction: `term` against each of `values`; for two things, same or distinct."""
+
+    term: Term
+    values: tuple[Term, ...]
+    same_or_not: bool
+
+
+def decide(query: Query, limit: int = DEFAULT_LIMIT, seed: int = 0) -> Answer:
+    """unsat: holds. sat or unknown: see `tessera.prove.check` for what is done then."""
+    began = time.perf_counter()
+    budget = _Budget(limit, seed)
+    status = "unsat"
+    for way in query.ways:
+        formulas = ground([*query.assumed, way])
+        status = budget.solve(formulas, _splits(query, formulas))
+        if status != "unsat":
+            break
+    return Answer(status, time.perf_counter() - began, budget.spent, budget.reason)
+
+
+class _Budget:
+    """Shares one resource limit among all cases of a query."""
+
+    def __init__(self, limit: int, seed: int) -> None:
+        self.limit = limit
+        self.seed = seed
+        self.spent = 0
+        self.reason = ""
+
+    def solve(self, formulas: Sequence[Term], splits: Sequence[Split]) -> str:
+        """The status of a case; a satisfiable or unknown part decides the whole."""
+        left = self.limit - self.spent
+        if left <= 0:
+            self.reason = "resource limit"
+            return "unknown"
+        answer = ask(script(formulas), min(FIRST_TRY, left) if splits else left, self.seed)
+        self.spent += answer.resource
+        if answer.status != "unknown" or not splits:
+            self.reason = answer.reason
+            return answer.status
+        for case in _branches(formulas, splits[0]):
+            status = self.solve(case, splits[1:])
+            if status != "unsat":
+                return status
+        return "unsat"
+
+
+def _splits(query: Query, formulas: Sequence[Term]) -> list[Split]:
+    """Touched things against the goal's, then the classes of everything named."""
+    out = []
+    for thing in query.goal:
+        for touched in query.touched:
+            if thing.sort() == touched.sort() and not thing.eq(touched):
+                out.append(Split(thing, (touched,), True))
+    enums: dict[str, Term] = {}
+    todo, seen = list(formulas), set()
+    while todo:
+        node = todo.pop()
+        if node.get_id() in seen:
+            continue
+        seen.add(node.get_id())
+        todo.extend(node.children())
+        if (
+            z3.is_app(node)
+            and node.decl().kind() == z3.Z3_OP_UNINTERPRETED
+            and node.sort_kind() == z3.Z3_DATATYPE_SORT
+            and all(z3.is_const(c) for c in node.children())
+        ):
+            enums[node.sexpr()] = node
+    for name in sorted(enums, key=lambda n: (len(n), n)):
+        term = enums[name]
+        sort = term.sort()
+        members = tuple(sort.constructor(i)() for i in range(sort.num_constructors()))
+        out.append(Split(term, members, False))
+    return out
+
+
+def _branches(formulas: Sequence[Term], split: Split) -> list[list[Term]]:
+    cases = [_assume_same(formulas, split.term, v, split.same_or_not) for v in split.values]
+    if split.same_or_not:
+        cases.append(_assume_distinct(formulas, split.term, split.values[0]))
+    return cases
+
+
+def _assume_same(formulas: Sequence[Term], term: Term, value: Term, gone: bool) -> list[Term]:
+    """Replace `term` by `value` everywhere (and keep the equation unless the term is gone)."""
+    out = [z3.simplify(z3.substitute(f, (term, value))) for f in formulas]
+    return out if gone else [*out, term == value]
+
+
+def _assume_distinct(formulas: Sequence[Term], a: Term, b: Term) -> list[Term]:
+    """Replace both spellings of the equation by false; the solver does not turn one around."""
+    false = z3.BoolVal(False)
+    out = [z3.simplify(z3.substitute(f, (a == b, false), (b == a, false))) for f in formulas]
+    return [*out, a != b]
