@@ -167,3 +167,20 @@ def test_a_shrunk_run_needs_every_event(changed: Changed) -> None:
     for skipped in range(len(events)):
         kept = events[:skipped] + events[skipped + 1 :]
         assert not replay(spec, Script(world, kept), name).replayed
+
+
+HARD = '''
+invariant squares: forall x: u32: x * x != 1524155677489
+'''
+
+
+def test_what_was_only_sampled_is_said(changed: Changed) -> None:
+    """x * x == 1234567 * 1234567 at 32 bits has a solution that no sample meets."""
+    square = 1234567 * 1234567 % 2**32
+    spec = changed("vanilla", append=HARD.replace("1524155677489", str(square)))
+    result = simulate(str(spec), "--steps", "3", "--quiet")
+    assert result.exit_code == 0
+    assert "squares: judged at sampled values only" in result.output
+    hard = json.loads(simulate(str(spec), "--steps", "3", "--json").output)
+    easy = json.loads(simulate("vanilla", "--steps", "9", "--json").output)
+    assert (hard["sampled"], easy["sampled"]) == (["squares"], [])

@@ -156,6 +156,9 @@ def _print_summary(explorer: Explorer, spec: Spec, seed: int, console: Console) 
     for name, expect in spec.expects.items():
         if expect.verdict == "violated":
             console.print(Text(f"  {name}: {_seen(explorer, name)}"))
+    for name in sorted(summary.sampled):
+        text = "judged at sampled values only, there were too many to try"
+        console.print(Text(f"  {name}: {text}", style="yellow"))
     covers = [p.name for p in spec.properties if p.kind == "cover"]
     for name in covers:
         at = summary.covered.get(name)
@@ -218,6 +221,7 @@ def _document(explorer: Explorer, spec: Spec, seed: int) -> dict[str, Any]:
             for p in spec.properties
             if p.kind == "cover"
         ],
+        "sampled": sorted(summary.sampled),
         "violated": None if surprise is None else {
             "name": surprise.name,
             "doc": surprise.doc,

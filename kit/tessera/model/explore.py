@@ -52,6 +52,7 @@ class Summary:
     expected: Counter[str] = field(default_factory=Counter)  # states per expected violation
     first: dict[str, int] = field(default_factory=dict)  # violation -> step where first seen
     covered: dict[str, int] = field(default_factory=dict)  # cover -> step where first reached
+    sampled: set[str] = field(default_factory=set)  # properties not judged at every value
     unexpected: Violation | None = None
     trace: Trace | None = None
 
@@ -150,6 +151,7 @@ class Explorer:
         for name in simulator.properties.covers():
             if name not in self.summary.covered and simulator.truth(name) is Truth.HOLDS:
                 self.summary.covered[name] = self.summary.steps
+        self.summary.sampled |= simulator.properties.sampled
         surprise = next((v for v in found if v.name not in self._wanted), None)
         if surprise is not None and self.summary.unexpected is None:
             self.summary.unexpected = surprise

@@ -55,6 +55,8 @@ class Properties:
             if p.kind != "assume" and not p.unbounded
         }
         self._held: dict[str, tuple[object, ...]] = {}
+        self.sampled: set[str] = set()
+        """Properties that were once judged by a sample only: no failure found proves nothing."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -77,6 +79,7 @@ class Properties:
         try:
             return Truth.HOLDS if judge.code(judge.scope.frame(state, before)) else Truth.FAILS
         except Undecided:
+            self.sampled.add(name)
             return Truth.SAMPLED
 
     def violations(
