@@ -59,7 +59,8 @@ def _uuid_lines(policy: Policy) -> list[str]:
 
 
 def _name(policy: Policy, index: int) -> str:
-    return "ta" if len(policy.listed) == 1 else f"ta{index}"
+    # Two letters, so that the comparisons of a list fit a line each.
+    return "ta" if len(policy.listed) == 1 else f"t{index}"
 
 
 def _class_of_request(policy: Policy) -> str:
