@@ -6,6 +6,7 @@ Non-goals: the validation scenarios (see `tessera validate`).
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -112,9 +113,12 @@ def run(
 ) -> None:
     """Boot the guest, run a command in it as root, and leave with its exit status.
 
-    Example: `tessera guest run -- ls -l /dev/tee0`
+    One word is a line for the guest's shell; several are a command and its arguments.
+
+    Example: `tessera guest run -- 'ls -l /dev/tee*; dmesg | grep optee'`
     """
-    raise typer.Exit(_talk(" ".join(words), timeout, patch, tree))
+    line = words[0] if len(words) == 1 else shlex.join(words)
+    raise typer.Exit(_talk(line, timeout, patch, tree))
 
 
 @group.command()
@@ -130,7 +134,7 @@ def xtest(
 
     Example: `tessera guest xtest 1004 1013`
     """
-    raise typer.Exit(_talk(" ".join(["xtest", *(filters or [])]), timeout, patch, tree))
+    raise typer.Exit(_talk(shlex.join(["xtest", *(filters or [])]), timeout, patch, tree))
 
 
 @group.command()
@@ -165,7 +169,7 @@ def clean(
     Example: `tessera guest clean --all`
     """
     root = cache.root()
-    built = ("builds", "initramfs", "tas", "clients", "tmp")
+    built = ("builds", "work", "initramfs", "tas", "clients", "tmp")
     fetched = ("packages", "sources", "apt", "toolchain.json", "locks")
     for name in built + (fetched if everything else ()):
         path = root / name

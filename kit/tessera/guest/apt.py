@@ -97,14 +97,19 @@ class PrivateApt:
         """
         for attempt in range(1, _TRIES + 1):
             try:
-                self._apt("apt-get", "update")
+                # Without this mode apt calls an unreachable mirror a warning.
+                self._apt("apt-get", "-oAPT::Update::Error-Mode=any", "update")
                 return
             except TesseraError as error:
-                progress(f"package lists: try {attempt} of {_TRIES} failed ({error.where})")
-                if attempt == _TRIES and not any((self.folder / "lists").glob("*_Packages*")):
-                    error.remedy = "check the network and the machine's apt sources, then retry"
-                    raise
+                progress(f"package lists: try {attempt} of {_TRIES} failed")
+                last = error
                 time.sleep(_PAUSE)
+        if not any((self.folder / "lists").glob("*_Packages*")):
+            raise TesseraError(
+                f"the package lists of {self.archive.uri} cannot be fetched:\n{last.message}",
+                where="apt-get update",
+                remedy="check the network and the machine's apt sources, then try again",
+            )
 
     def versions(self, package: str) -> list[str]:
         """The versions of an arm64 binary package that the lists offer, newest first."""

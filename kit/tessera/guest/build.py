@@ -12,9 +12,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tessera.guest import cache, optee, process, tfa, toolchain
+from tessera.guest import cache, optee, process, tfa, toolchain, workshop
 
-_RECIPE = 2  # counts up when the steps below change what they produce
+_RECIPE = 3  # counts up when the steps below change what they produce
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,23 @@ def build(
     patch = patch_text if patch_text and patch_text.strip() else None
     key = cache.key(_RECIPE, origin, parts.tfa, optee.FLAGS, tfa.FLAGS, patch)
 
+    if tree is None:
+        place = workshop.kept(source.path, cache.key(_RECIPE, origin, optee.FLAGS), patch)
+    else:
+        place = workshop.fresh(source.path, patch)
+
     def make(folder: Path) -> None:
         what = "with the patch" if patch else "unpatched"
         progress(f"building OP-TEE {source.version} {what} (about a minute)")
-        _compile(source, patch, parts, folder, progress)
+        if patch is not None:
+            (folder / "applied.patch").write_text(patch, encoding="utf-8")
+        with place as made:
+            optee.compile_tree(made.tree, made.out, folder / "optee.log")
+            _collect(made.out, folder)
+        progress("building TF-A and the flash image")
+        with cache.scratch("tfa") as scratch:
+            flash = folder / "flash.bin"
+            tfa.compile_flash(parts.tfa_source, folder, scratch, flash, folder / "tfa.log")
         record = {"version": source.version, "origin": origin, "patched": patch is not None}
         (folder / "build.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
@@ -73,27 +86,12 @@ def build(
     return Build(key=key, dir=folder, version=source.version, patched=patch is not None)
 
 
-def _compile(
-    source: optee.Tree,
-    patch: str | None,
-    parts: toolchain.Toolchain,
-    folder: Path,
-    progress: process.Progress,
-) -> None:
-    with cache.scratch("build") as scratch:
-        tree, out = scratch / "optee", scratch / "out"
-        optee.copy_tree(source.path, tree)
-        if patch is not None:
-            optee.apply_patch(tree, patch)
-            (folder / "applied.patch").write_text(patch, encoding="utf-8")
-        optee.compile_tree(tree, out, folder / "optee.log")
-        for name in (*optee.IMAGES, "tee.elf"):
-            shutil.copy2(out / "core" / name, folder / name)
-        shutil.copy2(out / "conf.mk", folder / "conf.mk")
-        (folder / "ta").mkdir()
-        for ta in (out / "ta").rglob("*.ta"):
-            shutil.copy2(ta, folder / "ta" / ta.name)
-        shutil.copytree(out / "export-ta_arm64", folder / "export-ta_arm64", symlinks=True)
-        progress("building TF-A and the flash image")
-        flash = folder / "flash.bin"
-        tfa.compile_flash(parts.tfa_source, folder, scratch, flash, folder / "tfa.log")
+def _collect(out: Path, folder: Path) -> None:
+    """Copy what a build is for out of its objects."""
+    for name in (*optee.IMAGES, "tee.elf"):
+        shutil.copy2(out / "core" / name, folder / name)
+    shutil.copy2(out / "conf.mk", folder / "conf.mk")
+    (folder / "ta").mkdir()
+    for ta in (out / "ta").rglob("*.ta"):
+        shutil.copy2(ta, folder / "ta" / ta.name)
+    shutil.copytree(out / "export-ta_arm64", folder / "export-ta_arm64", symlinks=True)

@@ -8,17 +8,21 @@ Non-goals: knowing what is inside an entry, and evicting (see `tessera guest cle
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tessera.errors import TesseraError
+
+_STALE = 24 * 3600  # seconds
 
 
 def root() -> Path:
@@ -64,11 +68,20 @@ def digest_tree(folder: Path, skip: tuple[str, ...] = (".git", "out")) -> str:
 @contextmanager
 def scratch(prefix: str) -> Iterator[Path]:
     """A temporary folder inside the cache (so that a rename out of it is atomic)."""
+    _sweep(root() / "tmp")
     folder = Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir=root() / "tmp"))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what runs that were killed left behind; a live run touches its folder more often."""
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _STALE:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager
@@ -92,12 +105,19 @@ def entry(name: str, make: Callable[[Path], None]) -> Path:
     with locked(name):
         if target.is_dir():
             return target
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with scratch(target.name) as folder:
-            inside = folder / "entry"
-            inside.mkdir()
-            make(inside)
-            inside.replace(target)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with scratch(target.name) as folder:
+                inside = folder / "entry"
+                inside.mkdir()
+                make(inside)
+                inside.replace(target)
+        except OSError as error:
+            raise TesseraError(
+                f"cannot make {name} in the cache: {error.strerror or error}",
+                where=str(error.filename or target),
+                remedy="make room on that disk, or set XDG_CACHE_HOME to another one",
+            ) from error
     return target
 
 

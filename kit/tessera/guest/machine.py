@@ -116,11 +116,7 @@ def boot(
     parts are missing or the guest does not come up.
     """
     parts = toolchain.require()
-    folder = (log_folder or LOG_FOLDER).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    console_log, secure_log = folder / f"{name}.linux.log", folder / f"{name}.optee.log"
-    for log in (console_log, secure_log):
-        log.unlink(missing_ok=True)
+    console_log, secure_log = _fresh_logs((log_folder or LOG_FOLDER).resolve(), name)
     kernel = next((parts.package(parts.kernel) / "boot").glob("vmlinuz-*"))
     with cache.scratch("boot") as scratch:
         archive, tree = scratch / "initramfs.cpio", scratch / "guest.dtb"
@@ -136,3 +132,20 @@ def boot(
             yield Guest(machine, console_log, secure_log)
         finally:
             machine.kill()
+
+
+def _fresh_logs(folder: Path, name: str) -> tuple[Path, Path]:
+    """The paths of both console logs, with the logs of an earlier run removed."""
+    logs = folder / f"{name}.linux.log", folder / f"{name}.optee.log"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for log in logs:
+            log.unlink(missing_ok=True)
+            log.touch()
+    except OSError as error:
+        raise TesseraError(
+            f"cannot write the guest's logs: {error.strerror}",
+            where=str(error.filename or folder),
+            remedy="work in a folder that you may write to",
+        ) from error
+    return logs

@@ -69,9 +69,19 @@ def copy_tree(tree: Path, target: Path) -> None:
 
 def apply_patch(tree: Path, patch_text: str) -> None:
     """Apply a patch to a tree of our own. Raises `TesseraError` when it does not fit."""
+    _git_apply(tree, patch_text)
+
+
+def patched_files(tree: Path, patch_text: str) -> list[Path]:
+    """The files that a patch touches, relative to the tree. Raises `TesseraError` on nonsense."""
+    rows = _git_apply(tree, patch_text, "--numstat", "-z").split("\0")
+    return [Path(row.split("\t")[2]) for row in rows if row.count("\t") == 2]
+
+
+def _git_apply(tree: Path, patch_text: str, *options: str) -> str:
     try:
-        process.run(
-            ["git", "apply", "--unidiff-zero", "--whitespace=nowarn", "-"],
+        return process.run(
+            ["git", "apply", *options, "--unidiff-zero", "--whitespace=nowarn", "-"],
             cwd=tree,
             stdin=patch_text,
             # The tree is no repository, and must not be taken for a part of one around it.
@@ -102,5 +112,6 @@ def compile_tree(tree: Path, out: Path, log: Path) -> None:
             f"PYTHON3={hosttools.PYTHON}",
         ],
         env=EPOCH,
+        clean=True,
         log=log,
     )

@@ -16,6 +16,11 @@ from pathlib import Path
 
 from tessera.errors import TesseraError
 
+
+class KilledError(TesseraError):
+    """A program that had to be killed, so that what it was writing may be unfinished."""
+
+
 Progress = Callable[[str], None]
 
 
@@ -36,11 +41,24 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def _environment(clean: bool) -> dict[str, str]:
+    """Our environment without make's own words, which would reach into the makes that we start.
+
+    A clean one also lacks every variable (`CC`, `DEBUG`, `PLATFORM`, ...) that a build would obey.
+    """
+    if clean:
+        return {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    return {
+        name: os.environ[name] for name in os.environ if not name.startswith(("MAKE", "MFLAGS"))
+    }
+
+
 def run(
     command: Sequence[str | Path],
     *,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    clean: bool = False,
     stdin: str | None = None,
     timeout: float = 1800,
     log: Path | None = None,
@@ -48,7 +66,8 @@ def run(
 ) -> str:
     """Run `command` and return what it printed (standard output and error together).
 
-    `env` is laid over the environment; `timeout` is in seconds; `log` receives the output too.
+    `env` is laid over the environment, of which `clean` keeps only what programs need to be found;
+    `timeout` is in seconds; `log` receives the output too.
     Raises `TesseraError` when the program is missing, fails, or runs longer than `timeout`.
     """
     words = [str(word) for word in command]
@@ -56,7 +75,7 @@ def run(
         process = subprocess.Popen(
             words,
             cwd=cwd,
-            env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
+            env={**_environment(clean), "LC_ALL": "C.UTF-8", **(env or {})},
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -72,7 +91,7 @@ def run(
         raw, _ = process.communicate(stdin.encode() if stdin is not None else None, timeout)
     except subprocess.TimeoutExpired as error:
         kill_group(process)
-        raise TesseraError(
+        raise KilledError(
             f"{words[0]} did not finish within {timeout:.0f} s", where=" ".join(words[:6])
         ) from error
     except BaseException:

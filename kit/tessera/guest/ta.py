@@ -36,6 +36,7 @@ def build_ta(build: Build, source: Path, shared: Sequence[Path] = ()) -> Path:
                     f"O={scratch / 'out'}",
                 ],
                 env=optee.EPOCH,
+                clean=True,
             )
             made = sorted((scratch / "out").glob("*.ta"))
             if len(made) != 1:
@@ -68,7 +69,8 @@ def build_client(source: Path, program: str, shared: Sequence[Path] = ()) -> Pat
                 # The development package's libteec.so points at a file of another package.
                 "TEEC_LIBS=-l:libteec.so.2",
                 f"O={folder}",
-            ]
+            ],
+            clean=True,
         )
         if not (folder / program).is_file():
             raise TesseraError(f"the Makefile made no program {program}", where=str(source))

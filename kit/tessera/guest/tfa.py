@@ -47,6 +47,7 @@ def compile_flash(source: Path, images: Path, scratch: Path, flash: Path, log: P
             "fip",
         ],
         env=optee.EPOCH,
+        clean=True,
         log=log,
     )
     out = scratch / "tfa-build/qemu/release"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -123,6 +124,8 @@ def setup(progress: process.Progress = process.silent, *, refresh: bool = False)
         taken = _fetch_all(private, progress)
         record = json.dumps(asdict(taken), indent=2, sort_keys=True)
         cache.write_text(_manifest(), record + "\n")
+        # Half a GiB of package lists that only the next refresh would want, and newer.
+        shutil.rmtree(private.folder, ignore_errors=True)
     return taken
 
 
