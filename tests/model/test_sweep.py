@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 import terms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from terms import HERE, TRUE, U8, binary, local, number, quant
 
-from tessera.lang.typed import Apply, Binder, Cast, Expr, Function, Ite, Var
+from tessera.lang.typed import Apply, Binder, Cast, Expr, Function, Ite, Unary, Var
 from tessera.lang.types import BOOL, IntType
 from tessera.model import sweep_logic
 from tessera.model.domains import first_passing, passing
@@ -67,6 +69,35 @@ def test_without_trying_points_a_sweep_is_exact_or_refuses(expr: Expr, y: int) -
         except Unswept:
             return
     assert found == brute(expr, y)
+
+
+def chains() -> list[Expr]:
+    """x through two operators with constants, on either side: the shapes that C addresses have."""
+    constants = [number(c) for c in (0, 1, 3, 7, 8, 200)]
+
+    def more(inner: list[Expr]) -> list[Expr]:
+        right = [binary(op, a, c) for op in terms.ARITHMETIC for a in inner for c in constants]
+        left = [binary(op, c, a) for op in terms.ARITHMETIC for a in inner for c in constants]
+        return [*right, *left, *(Unary("~", a, U8, HERE) for a in inner)]
+
+    once = more([local("x")])
+    return [*once, *Random(1).sample(more(once), 200)]
+
+
+def test_chains_of_operators_are_solved_exactly() -> None:
+    solved = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweep_logic, "MAX_POINTS", 0)
+        for chain in chains():
+            for op, bound in (("<", 100), ("==", 3)):
+                formula = binary(op, chain, number(bound))
+                try:
+                    found = truth_of(formula, 0, points=False)
+                except Unswept:
+                    continue
+                solved += 1
+                assert found == brute(formula, 0), formula
+    assert solved > 300
 
 
 @given(

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tessera.errors import Span
-from tessera.lang.typed import Binder, Expr, Quant
+from tessera.lang.typed import Apply, Binder, Expr, Quant
 from tessera.model.evaluate import Evaluator
 from tessera.model.intervals import Interval, IntervalMap, count
+from tessera.model.lower import children
 from tessera.model.ramp import IDENTITY, Unswept
 from tessera.model.scope import Code, Frame, Scope
 from tessera.model.sweep_logic import MAX_POINTS
-from tessera.model.values import Undecided, elements, width_of
+from tessera.model.values import Undecided, elements, is_integer, width_of
 
 _SAMPLES = 256
 
@@ -78,12 +79,17 @@ class _Swept:
         self.body = evaluator.sweeper.truth(quant.body, inner, names)
         self.guard_at = evaluator.compile(quant.guard, inner)
         self.body_at = evaluator.compile(quant.body, inner)
+        # A search inside the body is tried point by point: look at the ends of ranges first.
+        self.ends_first = searches(evaluator, quant.body)
 
     def run(self, f: Frame) -> bool:
         open_: list[Interval] = [(0, self.top)]
         f[self.place] = IDENTITY
         try:
             open_ = self.guard(f, 0, self.top)
+            if self.ends_first and self._settled_at_an_end(f, open_):
+                return not self.universal
+            f[self.place] = IDENTITY
             for lo, hi in open_:
                 true = self.body(f, lo, hi)
                 if (count(true) < hi - lo) if self.universal else bool(true):
@@ -92,6 +98,14 @@ class _Swept:
         except (Unswept, Undecided):
             self._sample(f, open_)
             return not self.universal
+
+    def _settled_at_an_end(self, f: Frame, open_: list[Interval]) -> bool:
+        for lo, hi in open_:
+            for x in (hi - 1, lo):
+                f[self.place] = x
+                if bool(self.body_at(f)) != self.universal:
+                    return True
+        return False
 
     def _sample(self, f: Frame, open_: list[Interval]) -> None:
         """Return when a point settles the quantifier against its default; else raise Undecided."""
@@ -103,6 +117,21 @@ class _Swept:
             except Undecided:
                 continue
         raise Undecided(f"the quantifier over '{self.binder.name}'", count(open_), self.span)
+
+
+def searches(evaluator: Evaluator, expr: Expr) -> bool:
+    """Whether evaluating an expression runs a quantifier over integers, through functions."""
+    todo, seen = [expr], set[str]()
+    while todo:
+        part = todo.pop()
+        if isinstance(part, Quant) and is_integer(part.binders[0].type):
+            return True
+        if isinstance(part, Apply) and part.kind in ("function", "policy"):
+            if part.name not in seen:
+                todo.append(evaluator.lowering.functions[part.name].body)
+            seen.add(part.name)
+        todo += children(part)
+    return False
 
 
 def samples(open_: Iterable[Interval], f: Frame) -> list[int]:
