@@ -137,12 +137,13 @@ class SpecChecker:
         symbols = self.symbols
         declared = [i for i in items if isinstance(i, s.ClassDecl) and symbols.declare(i.name)]
         names = [c.name.text for c in declared]
+        known = set(names)
         symbols.enums["class"] = tuple(names)
         seen: dict[str, s.TaMember] = {}
         for item in declared:
             symbols.members[item.name.text] = CLASS
             for lower in item.above:
-                if lower.text not in names:
+                if lower.text not in known:
                     self.diagnostics.add(
                         lower.span,
                         f"unknown class '{lower.text}'",
@@ -153,7 +154,7 @@ class SpecChecker:
             self.classes.append(
                 t.Class(
                     item.name.text,
-                    tuple(a.text for a in item.above if a.text in names),
+                    tuple(a.text for a in item.above if a.text in known),
                     item.doc,
                     tuple(t.Ta(m.uuid.lower(), m.doc) for m in item.members),
                     item.span,
@@ -182,14 +183,17 @@ class SpecChecker:
         by_name = {c.name.text: c for c in declared}
         left: set[str] = set()  # everything below is known to be free of cycles, or reported
         for root in by_name:
-            path = [root]
+            path = {root: None}  # a dict keeps the order and answers `in` at once
             while path:
-                above = by_name[path[-1]].above
+                last = next(reversed(path))
+                above = by_name[last].above
                 later = next((a for a in above if a.text in by_name and a.text not in left), None)
                 if later is None:
-                    left.add(path.pop())
+                    left.add(last)
+                    del path[last]
                 elif later.text in path:
-                    cycle = [*path[path.index(later.text) :], later.text]
+                    names = list(path)
+                    cycle = [*names[names.index(later.text) :], later.text]
                     self.diagnostics.add(
                         later.span,
                         f"class cycle: {' > '.join(cycle)}",
@@ -198,7 +202,7 @@ class SpecChecker:
                     left.update(path)
                     path.clear()
                 else:
-                    path.append(later.text)
+                    path[later.text] = None
 
     # --- values -----------------------------------------------------------------------------------
 

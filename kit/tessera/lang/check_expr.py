@@ -72,6 +72,7 @@ class ExprChecker(OperatorChecker):
         """Bound variables, the guard that `in P` adds, and the context inside."""
         out: list[t.Binder] = []
         guard: t.Expr | None = None
+        bound = set(ctx.local)
         types = [self._binder_type(group, ctx) for group in groups]
         for group, type_ in zip(groups, types, strict=True):
             if type_ is None:
@@ -79,13 +80,14 @@ class ExprChecker(OperatorChecker):
             for name in group.names:
                 if not self.symbols.usable(name):
                     return None
-                if name.text in ctx.local or any(b.name == name.text for b in out):
+                if name.text in bound:
                     self.error(
                         name.span,
                         f"duplicate name '{name.text}': it is already bound around here",
                         "rename one of the two",
                     )
                     return None
+                bound.add(name.text)
                 out.append(t.Binder(name.text, type_, name.span))
                 if group.member_of is not None:
                     local = t.Local(name.text, type_, name.span)

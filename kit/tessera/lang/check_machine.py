@@ -69,7 +69,7 @@ class MachineChecker:
     ) -> list[t.Statement]:
         out: list[t.Statement] = []
         for statement in body:
-            ctx = Context(dict(local), what)
+            ctx = Context(local, what)
             typed = self._statement(statement, local, ctx)
             if typed is not None:
                 out.append(typed)

@@ -14,7 +14,7 @@ from tessera import resources
 from tessera.errors import Span, TesseraError
 from tessera.lang.diagnostics import Diagnostic, SpecError
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def display(path: Path) -> str:
 def read(path: Path, where: Span | None = None) -> Source:
     """Read a spec file.
 
-    Raises `TesseraError` when it is missing, not an ordinary file, unreadable, larger than 1 MiB,
+    Raises `TesseraError` when it is missing, not an ordinary file, unreadable, larger than 256 KiB,
     not UTF-8 or empty; `where` is the `use` that asked for it.
     """
     shown = display(path)
@@ -50,7 +50,7 @@ def read(path: Path, where: Span | None = None) -> Source:
     data = _data(path, shown, place)
     if len(data) > MAX_BYTES:
         raise TesseraError(
-            f"{shown} is larger than {MAX_BYTES >> 20} MiB; no spec is",
+            f"{shown} is larger than {MAX_BYTES >> 10} KiB; no spec is",
             where=place,
             remedy="check that this is a spec; split a large one with 'use'",
         )

@@ -41,23 +41,25 @@ class Uses:
         """Reports recursion and calls nested too deeply; false when there were any."""
         depth: dict[str, int] = {}  # levels of the body with all calls unfolded
         for root in self.defined:
-            path: list[str] = [] if root in depth else [root]
+            # A dict keeps the order and answers `in` at once.
+            path: dict[str, None] = {} if root in depth else {root: None}
             while path:
-                name = path[-1]
+                name = next(reversed(path))
                 later = next(
                     (c for c in self.calls(self.defined[name]) if c.name not in depth), None
                 )
                 if later is None:
                     depth[name] = self._finish(name, depth)
-                    path.pop()
+                    del path[name]
                     if depth[name] > DEEPEST_UNFOLDED:
                         self._too_deep(checker, name)
                         return False
                 elif later.name in path:
-                    self._cycle(checker, path[path.index(later.name) :], later)
+                    names = list(path)
+                    self._cycle(checker, names[names.index(later.name) :], later)
                     return False
                 else:
-                    path.append(later.name)
+                    path[later.name] = None
         return True
 
     def _finish(self, name: str, depth: dict[str, int]) -> int:
