@@ -37,9 +37,25 @@ U8, U16 = IntType(8), IntType(16)
 def spec(functions: dict[str, Function] | None = None, vars_: dict[str, Var] | None = None) -> Spec:
     """A spec with nothing but functions and variables."""
     return Spec(
-        name="made", doc="", file="made", digest="", platform=None, classes=(), enums={}, sorts=(),
-        consts={}, params={}, vars=vars_ or {}, functions=functions or {}, init=(), actions=(),
-        properties=(), expects={}, views=(), simulate={}, lines={},
+        name="made",
+        doc="",
+        file="made",
+        digest="",
+        platform=None,
+        classes=(),
+        enums={},
+        sorts=(),
+        consts={},
+        params={},
+        vars=vars_ or {},
+        functions=functions or {},
+        init=(),
+        actions=(),
+        properties=(),
+        expects={},
+        views=(),
+        simulate={},
+        lines={},
     )
 
 
@@ -113,7 +129,7 @@ def meaning(expr: Expr, env: dict[str, Any], strict: bool = False) -> Any:
             return value % 2**expr.type.width
         case Unary():
             value = meaning(expr.arg, env, strict)
-            return (not value) if expr.op == "not" else 2 ** expr.type.width - 1 - value  # type: ignore[union-attr]
+            return (not value) if expr.op == "not" else 2**expr.type.width - 1 - value  # type: ignore[union-attr]
         case Ite():
             taken = expr.then if meaning(expr.test, env, strict) else expr.other
             return meaning(taken, env, strict)
@@ -142,18 +158,29 @@ def _instance(expr: Quant, env: dict[str, Any], value: int, strict: bool) -> boo
 
 def _binary(expr: Binary, a: Any, b: Any, strict: bool) -> Any:
     comparisons = {
-        "==": a == b, "!=": a != b, "<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b,
+        "==": a == b,
+        "!=": a != b,
+        "<": a < b,
+        "<=": a <= b,
+        ">": a > b,
+        ">=": a >= b,
     }
     if expr.op in comparisons:
         return comparisons[expr.op]
     width = expr.type.width  # type: ignore[union-attr]
     full = {
-        "+": lambda: a + b, "-": lambda: a - b, "*": lambda: a * b,
-        "/": lambda: a // b if b else None, "%": lambda: a % b if b else None,
+        "+": lambda: a + b,
+        "-": lambda: a - b,
+        "*": lambda: a * b,
+        "/": lambda: a // b if b else None,
+        "%": lambda: a % b if b else None,
         "<<": lambda: a * 2**b if b < width else None,
         ">>": lambda: a // 2**b if b < width else None,
-        "&": lambda: a & b, "|": lambda: a | b, "^": lambda: a ^ b,
-        "min": lambda: min(a, b), "max": lambda: max(a, b),
+        "&": lambda: a & b,
+        "|": lambda: a | b,
+        "^": lambda: a ^ b,
+        "min": lambda: min(a, b),
+        "max": lambda: max(a, b),
     }[expr.op]()
     if strict and (full is None or not 0 <= full < 2**width):
         raise Lossy
@@ -199,7 +226,9 @@ def formulas(names: tuple[str, ...], depth: int) -> st.SearchStrategy[Expr]:
     comparison = st.one_of(
         *(
             st.builds(
-                binary, st.sampled_from(COMPARE), integers(names, max(depth - 1, 0), t),
+                binary,
+                st.sampled_from(COMPARE),
+                integers(names, max(depth - 1, 0), t),
                 integers(names, max(depth - 1, 0), t),
             )
             for t in (U8, U16)

@@ -38,8 +38,12 @@ BROKEN = {
     ),
     "reserve": (
         "an ordinary class that may enter the reserve",
-        [("then [reserve_start(), pool_pages) else [0, reserve_start())",
-          "then [reserve_start(), pool_pages) else [0, pool_pages)")],
+        [
+            (
+                "then [reserve_start(), pool_pages) else [0, reserve_start())",
+                "then [reserve_start(), pool_pages) else [0, pool_pages)",
+            )
+        ],
         {"reserve_kept", "promise"},
     ),
     "clear": (
@@ -81,8 +85,18 @@ def test_an_unbroken_policy_is_not(changed: Changed) -> None:
 
 
 def test_expected_violations_are_counted_and_do_not_stop_the_run() -> None:
-    result = simulate("vanilla", "--steps", "300", "--seed", "1", "--quiet",
-                      "--set", "pool_pages=10", "--set", "reserve=4")
+    result = simulate(
+        "vanilla",
+        "--steps",
+        "300",
+        "--seed",
+        "1",
+        "--quiet",
+        "--set",
+        "pool_pages=10",
+        "--set",
+        "reserve=4",
+    )
     assert result.exit_code == 0
     assert result.output.count("violated as expected in") == 3
     assert "No unexpected violation." in result.output
@@ -90,8 +104,9 @@ def test_expected_violations_are_counted_and_do_not_stop_the_run() -> None:
 
 def test_the_screen_shows_a_strip_per_step_and_the_trace(changed: Changed) -> None:
     spec = changed("priority", *BROKEN["reserve"][1])
-    result = simulate(str(spec), "--steps", "400", "--seed", "2", "--set", "pool_pages=12",
-                      "--set", "reserve=4")
+    result = simulate(
+        str(spec), "--steps", "400", "--seed", "2", "--set", "pool_pages=12", "--set", "reserve=4"
+    )
     assert result.exit_code == 1
     lines = result.output.splitlines()
     assert lines[1].startswith("    0 │")
@@ -116,11 +131,14 @@ def test_json_is_for_programs(changed: Changed) -> None:
     assert good["met"] is True
     assert good["steps"] == 50 == sum(good["actions"].values())
     assert {e["name"] for e in good["expected"]} == {
-        "no_residue_at_rest", "reserve_kept", "promise",
+        "no_residue_at_rest",
+        "reserve_kept",
+        "promise",
     }
     broken = changed("priority", *BROKEN["reserve"][1])
-    result = simulate(str(broken), "--steps", "400", "--json", "--set", "pool_pages=12",
-                      "--set", "reserve=4")
+    result = simulate(
+        str(broken), "--steps", "400", "--json", "--set", "pool_pages=12", "--set", "reserve=4"
+    )
     assert result.exit_code == 1
     bad = json.loads(result.output)
     assert bad["met"] is False
@@ -169,9 +187,9 @@ def test_a_shrunk_run_needs_every_event(changed: Changed) -> None:
         assert not replay(spec, Script(world, kept), name).replayed
 
 
-HARD = '''
+HARD = """
 invariant squares: forall x: u32: x * x != 1524155677489
-'''
+"""
 
 
 def test_what_was_only_sampled_is_said(changed: Changed) -> None:

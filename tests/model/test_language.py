@@ -220,7 +220,9 @@ def test_consts_without_a_size_take_their_lower_bound(spec: Spec) -> None:
 
 def test_two_integer_parameters_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "grid.tess"
-    file.write_text("spec grid\nvar cell(x: u8, y: u8): bool\naction go() { cell(1, 2) := true }\n",
-                    encoding="utf-8")
+    file.write_text(
+        "spec grid\nvar cell(x: u8, y: u8): bool\naction go() { cell(1, 2) := true }\n",
+        encoding="utf-8",
+    )
     with pytest.raises(TesseraError, match="2 integer parameters"):
         Simulator(load(file), World({}, {}))

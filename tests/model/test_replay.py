@@ -104,9 +104,7 @@ def test_the_same_run_under_the_other_policy_breaks_nothing(
     assert not trace.replayed
 
 
-def test_a_world_that_breaks_an_assumption_replays_nothing(
-    vanilla: Spec, world: MakeWorld
-) -> None:
+def test_a_world_that_breaks_an_assumption_replays_nothing(vanilla: Spec, world: MakeWorld) -> None:
     bad = replace(world(8, 2), tables={"class_of": {("core",): "inference"}})
     trace = replay(vanilla, Script(bad, STARVED), "promise")
     assert not trace.replayed
@@ -141,7 +139,7 @@ def test_a_step_property_is_judged_on_the_last_step(
     assert not replay(spec, Script(world(8, 2), events[:2]), "live_intact").replayed
 
 
-WRAPS = '''
+WRAPS = """
 function high(o: u32 granules, n: u32 granules): bool = o + n <= pool_pages
 action grab(o: u32 granules, n: u32 granules) "a guard that wraps" {
   require n >= 1 granules and high(o, n)
@@ -151,7 +149,7 @@ action grab(o: u32 granules, n: u32 granules) "a guard that wraps" {
   size(e) := n
   owner_of(e) := core
 }
-'''
+"""
 
 
 def test_a_wrapping_guard_is_replayed_at_exact_widths(
@@ -170,8 +168,11 @@ def test_a_lookup_that_loses_bits_is_found_at_a_million_granules(
     changed: Callable[..., Path], world: MakeWorld
 ) -> None:
     """tee_mm_find() keeps 16 bits of the offset: with pools above 64 Ki granules it is wrong."""
-    spec = load(changed("vanilla", ("given pool_pages <= 64 Ki granules:",
-                                    "given pool_pages <= 1 Mi granules:")))
+    spec = load(
+        changed(
+            "vanilla", ("given pool_pages <= 64 Ki granules:", "given pool_pages <= 1 Mi granules:")
+        )
+    )
     events: tuple[Event, ...] = (Event("carve_out", {"o": 70_000, "n": 1}, {"e": "b1"}),)
     assert replay(spec, Script(world(1 << 20, 2), events), "lookup").replayed
     low = (Event("carve_out", {"o": 60_000, "n": 1}, {"e": "b1"}),)

@@ -137,7 +137,9 @@ def test_content_follows_the_actions(priority: Spec, world: MakeWorld) -> None:
     take(simulator, "alloc", w="ta2", n=2)
     take(simulator, "write", e="b1", g=7)
     assert list(simulator.state[residue].runs(0, 10)) == [
-        (0, 7, "nobody"), (7, 8, "ta2"), (8, 10, "nobody"),
+        (0, 7, "nobody"),
+        (7, 8, "ta2"),
+        (8, 10, "nobody"),
     ]
     take(simulator, "die", w="ta2")
     assert list(simulator.state[residue].runs(0, 10)) == [(0, 10, "nobody")]

@@ -133,8 +133,9 @@ def test_a_nested_quantifier_sees_the_outer_variable() -> None:
     sum_ = binary("+", local("z"), local("x"))
     inner = quant("exists", "z", TRUE, binary("==", sum_, local("y")))
     assert terms.run(quant("forall", "x", TRUE, inner), {"y": 9}) is True
-    small = quant("exists", "z", binary("<", local("z"), number(9)),
-                  binary("==", local("z"), local("x")))
+    small = quant(
+        "exists", "z", binary("<", local("z"), number(9)), binary("==", local("z"), local("x"))
+    )
     assert terms.run(quant("forall", "x", TRUE, small), {"y": 9}) is False
     bounded = quant("forall", "x", binary("<", local("x"), number(9)), small)
     assert terms.run(bounded, {"y": 9}) is True
@@ -218,8 +219,13 @@ def test_the_least_value_of_a_test_that_cannot_be_swept() -> None:
 
 def test_functions_are_swept_through_their_parameters() -> None:
     x, y = Binder("p", U8, HERE), Binder("q", U8, HERE)
-    body = Ite(binary("<=", local("p"), local("q")), binary("-", local("q"), local("p")),
-               binary("-", local("p"), local("q")), U8, HERE)
+    body = Ite(
+        binary("<=", local("p"), local("q")),
+        binary("-", local("q"), local("p")),
+        binary("-", local("p"), local("q")),
+        U8,
+        HERE,
+    )
     far = Function("far", (x, y), U8, body, False, "", HERE)
     made = terms.spec({"far": far})
     near = binary("<", Apply("function", "far", (local("a", U8), number(100)), U8, HERE), number(3))

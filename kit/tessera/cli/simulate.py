@@ -167,8 +167,9 @@ def _print_summary(explorer: Explorer, spec: Spec, seed: int, console: Console) 
     if summary.unexpected is None:
         console.print("[green]No unexpected violation.[/]")
     else:
-        console.print(f"[bold red]VIOLATED[/] {escape(summary.unexpected.name)} "
-                      f"at step {summary.steps}")
+        console.print(
+            f"[bold red]VIOLATED[/] {escape(summary.unexpected.name)} at step {summary.steps}"
+        )
 
 
 def _seen(explorer: Explorer, name: str) -> str:
@@ -222,7 +223,9 @@ def _document(explorer: Explorer, spec: Spec, seed: int) -> dict[str, Any]:
             if p.kind == "cover"
         ],
         "sampled": sorted(summary.sampled),
-        "violated": None if surprise is None else {
+        "violated": None
+        if surprise is None
+        else {
             "name": surprise.name,
             "doc": surprise.doc,
             "step": summary.steps,

@@ -36,9 +36,7 @@ def compile_quant(evaluator: Evaluator, quant: Quant, scope: Scope) -> Code:
     return _Swept(evaluator, quant, inner, place).run
 
 
-def _finite(
-    values: tuple[Any, ...], guard: Code, body: Code, place: int, universal: bool
-) -> Code:
+def _finite(values: tuple[Any, ...], guard: Code, body: Code, place: int, universal: bool) -> Code:
     def careful(f: Frame) -> bool:
         """Go on after an undecided value: another one may settle it."""
         doubt: Undecided | None = None
@@ -216,5 +214,3 @@ def first_passing(
         return found[0][0] if found else None
 
     return run
-
-

@@ -100,9 +100,7 @@ class Drawer:
             return None
         names, sweeper = frozenset((item.binder.name,)), self._engine.evaluator.sweeper
         top = 1 << item.binder.type.width
-        return _Swept(
-            sweeper.truth(guard, scope, names), sweeper.tried(label, scope, names), top
-        )
+        return _Swept(sweeper.truth(guard, scope, names), sweeper.tried(label, scope, names), top)
 
 
 def _passing(item: _Item, f: Frame) -> Iterator[Value]:
@@ -124,7 +122,8 @@ def _marks(item: _Item, f: Frame) -> list[Mark]:
     hidden = item.exprs[1]
     if item.swept is None:
         return [
-            Mark(str(item.exprs[0](f)), 0, 1) for _ in _passing(item, f)
+            Mark(str(item.exprs[0](f)), 0, 1)
+            for _ in _passing(item, f)
             if item.exprs[0](f) != hidden(f)
         ]
     assert item.place is not None

@@ -217,9 +217,7 @@ class Machine:
         parts = None if values is not None else passing(evaluator, binder, test, scope)
         first = None if values is not None else first_passing(evaluator, binder, test, scope)
         code = evaluator.compile(test, scope)
-        return scope, Choice(
-            choose.kind, binder, place, code, values, parts, first, choose.span
-        )
+        return scope, Choice(choose.kind, binder, place, code, values, parts, first, choose.span)
 
     def _update(self, update: Update, scope: Scope) -> Write:
         engine, evaluator = self.engine, self.engine.evaluator
@@ -283,5 +281,3 @@ def _least(choice: Choice, f: Frame) -> Iterator[Value]:
         if choice.test(f):
             yield value
             return
-
-

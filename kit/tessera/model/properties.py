@@ -82,9 +82,7 @@ class Properties:
             self.sampled.add(name)
             return Truth.SAMPLED
 
-    def violations(
-        self, state: State, before: State | None, last: str
-    ) -> tuple[Violation, ...]:
+    def violations(self, state: State, before: State | None, last: str) -> tuple[Violation, ...]:
         """The properties (not covers) that fail."""
         out: list[Violation] = []
         for name, judge in self._judges.items():
@@ -130,5 +128,3 @@ class Properties:
         for child in children(expr):
             found |= self._reads(child, seen)
         return found
-
-

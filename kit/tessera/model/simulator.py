@@ -194,5 +194,3 @@ def source_text(spec: Spec, span: Span) -> str:
     lines = [*lines[:-1], lines[-1][: span.end_column - 1]]
     lines[0] = lines[0][span.column - 1 :]
     return " ".join(" ".join(lines).split())
-
-

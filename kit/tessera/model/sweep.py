@@ -228,8 +228,10 @@ class Sweeper:
             return lambda f, lo, hi: [
                 piece for a, b, (x, y) in parts(f, lo, hi) for piece in run(x, y, a, b)
             ]
-        one = sweep_ops.cast(width_of(expr.type)) if isinstance(expr, Cast) else (
-            sweep_ops.invert(width_of(expr.type))
+        one = (
+            sweep_ops.cast(width_of(expr.type))
+            if isinstance(expr, Cast)
+            else (sweep_ops.invert(width_of(expr.type)))
         )
         arg = self.pieces(expr.arg, scope, swept)
         return lambda f, lo, hi: [p for a, b, x in arg(f, lo, hi) for p in one(x, a, b)]

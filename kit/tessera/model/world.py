@@ -183,9 +183,7 @@ def _low(spec: Spec, world: World, const: Const) -> int:
     return int(Engine(spec, world).compile(const.low, scope)(scope.frame(())))
 
 
-def _tables(
-    spec: Spec, world: World, rng: Random
-) -> dict[str, dict[tuple[Value, ...], Value]]:
+def _tables(spec: Spec, world: World, rng: Random) -> dict[str, dict[tuple[Value, ...], Value]]:
     """Random values for every rigid function over finite types; others keep first values."""
     out: dict[str, dict[tuple[Value, ...], Value]] = {}
     for const in spec.consts.values():
