@@ -169,7 +169,7 @@ def clean(
     Example: `tessera guest clean --all`
     """
     root = cache.root()
-    built = ("builds", "work", "initramfs", "tas", "clients", "tmp")
+    built = ("builds", "work", "tfa", "initramfs", "tas", "clients", "tmp")
     fetched = ("packages", "sources", "apt", "toolchain.json", "locks")
     for name in built + (fetched if everything else ()):
         path = root / name

@@ -75,10 +75,8 @@ def build(
         with place as made:
             optee.compile_tree(made.tree, made.out, folder / "optee.log")
             _collect(made.out, folder)
-        progress("building TF-A and the flash image")
-        with cache.scratch("tfa") as scratch:
-            flash = folder / "flash.bin"
-            tfa.compile_flash(parts.tfa_source, folder, scratch, flash, folder / "tfa.log")
+        firmware = tfa.stages(parts.tfa_source, parts.tfa, progress)
+        tfa.write_flash(firmware, folder, folder / "flash.bin")
         record = {"version": source.version, "origin": origin, "patched": patch is not None}
         (folder / "build.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
