@@ -39,6 +39,9 @@ class RestChecker:
         for item in items:
             if not isinstance(item, s.Expect):
                 continue
+            if item.verdict == "unreachable":
+                out |= self._unreachable(item)
+                continue
             for name in item.names:
                 prop = properties.get(name.text)
                 if prop is None:
@@ -51,6 +54,20 @@ class RestChecker:
                 expect = t.Expect(item.verdict, item.within, name.span)
                 if self._possible(name, expect, prop.kind, out.get(name.text)):
                     out[name.text] = expect
+        return out
+
+    def _unreachable(self, item: s.Expect) -> dict[str, t.Expect]:
+        """Actions that this machine is not expected to take; keys are `action NAME`."""
+        out = {}
+        for name in item.names:
+            if name.text in self.symbols.actions:
+                out[f"action {name.text}"] = t.Expect(item.verdict, item.within, name.span)
+            else:
+                self.exprs.error(
+                    name.span,
+                    f"unknown action '{name.text}'",
+                    nearest(name.text, self.symbols.actions) or "only an action is unreachable",
+                )
         return out
 
     def _possible(

@@ -373,7 +373,10 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class Expect:
-    """The verdict a property is expected to have: proved, violated or covered."""
+    """What is expected of a property (proved, violated, covered) or of an action (unreachable).
+
+    In `Spec.expects` a property stands under its name, an action under `action NAME`.
+    """
 
     verdict: str
     within: int | None

@@ -49,11 +49,18 @@ def decide(query: Query, limit: int = DEFAULT_LIMIT, seed: int = 0) -> Answer:
     began = time.perf_counter()
     budget = _Budget(limit, seed)
     status = "unsat"
-    for way in query.ways:
-        formulas = ground([*query.assumed, way])
-        status = budget.solve(formulas, _splits(query, formulas))
+    assumed, ways = ground(query.assumed, query.ways)
+    for way in ways:
+        formulas = assumed + way
+        status = budget.solve(formulas, _splits(query, way))
         if status != "unsat":
             break
+    if status == "sat":
+        # The weakened query says nothing then; ask the original, quantifiers and all.
+        left = max(1, limit - budget.spent)
+        answer = ask(script([*query.assumed, z3.Or(query.ways)]), left, seed)
+        budget.spent += answer.resource
+        status, budget.reason = answer.status, answer.reason
     return Answer(status, time.perf_counter() - began, budget.spent, budget.reason)
 
 
@@ -84,34 +91,43 @@ class _Budget:
         return "unsat"
 
 
-def _splits(query: Query, formulas: Sequence[Term]) -> list[Split]:
-    """Touched things against the goal's, then the classes of everything named."""
-    out = []
-    for thing in query.goal:
-        for touched in query.touched:
-            if thing.sort() == touched.sort() and not thing.eq(touched):
-                out.append(Split(thing, (touched,), True))
-    enums: dict[str, Term] = {}
-    todo, seen = list(formulas), set()
+def _splits(query: Query, way: Sequence[Term]) -> list[Split]:
+    """Touched things against the goal's, then the classes of what the goal names."""
+    things: dict[str, Term] = {}
+    classes: dict[str, Term] = {}
+    todo, seen = list(way), set()
     while todo:
         node = todo.pop()
         if node.get_id() in seen:
             continue
         seen.add(node.get_id())
         todo.extend(node.children())
-        if (
-            z3.is_app(node)
-            and node.decl().kind() == z3.Z3_OP_UNINTERPRETED
-            and node.sort_kind() == z3.Z3_DATATYPE_SORT
-            and all(z3.is_const(c) for c in node.children())
-        ):
-            enums[node.sexpr()] = node
-    for name in sorted(enums, key=lambda n: (len(n), n)):
-        term = enums[name]
-        sort = term.sort()
+        if z3.is_app(node) and node.decl().kind() == z3.Z3_OP_UNINTERPRETED:
+            simple = all(z3.is_const(c) for c in node.children())
+            if simple and node.sort_kind() == z3.Z3_UNINTERPRETED_SORT:
+                things[node.sexpr()] = node
+            elif simple and node.sort_kind() == z3.Z3_DATATYPE_SORT:
+                classes[node.sexpr()] = node
+    touched = {x.sexpr() for x in query.touched}
+    out = [
+        Split(things[name], (other,), True)
+        for name in sorted(things, key=lambda n: (len(n), n))
+        for other in query.touched
+        if name not in touched
+        and _is_goal_term(things[name], query)
+        and things[name].sort() == other.sort()
+    ]
+    for name in sorted(classes, key=lambda n: (len(n), n)):
+        sort = classes[name].sort()
         members = tuple(sort.constructor(i)() for i in range(sort.num_constructors()))
-        out.append(Split(term, members, False))
+        out.append(Split(classes[name], members, False))
     return out
+
+
+def _is_goal_term(term: Term, query: Query) -> bool:
+    """A fresh constant of the goal, or a function of fresh constants: `holder(g)`."""
+    parts = term.children() or [term]
+    return all(any(p.eq(c) for c in query.goal) for p in parts)
 
 
 def _branches(formulas: Sequence[Term], split: Split) -> list[list[Term]]:

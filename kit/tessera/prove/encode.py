@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import z3
 
 from tessera.lang import typed as t
-from tessera.lang.types import EnumType, IntType, NatType
+from tessera.lang.types import EnumType, IntType, NatType, Type
 from tessera.prove.terms import Sorts, Term, arithmetic, is_exact, resize
 
 Lookup = Callable[[tuple[Term, ...]], Term]
@@ -54,7 +54,7 @@ class Encoder:
 
     # --- names ------------------------------------------------------------------------------------
 
-    def fresh(self, name: str, type_: t.Type) -> Term:
+    def fresh(self, name: str, type_: Type) -> Term:
         """A new constant of a type."""
         self._fresh += 1
         return z3.Const(f"{name}.{self._fresh}", self.sorts.of(type_))
@@ -221,7 +221,9 @@ class Encoder:
             if index == len(spelled):
                 body = inside(env)
                 if natural:
-                    body = z3.Implies(z3.And(natural), body) if universal else z3.And(*natural, body)
+                    body = (
+                        z3.Implies(z3.And(natural), body) if universal else z3.And(*natural, body)
+                    )
                 return body
             binder, values = spelled[index]
             parts = [write_out(index + 1, env.bind({binder.name: v})) for v in values]

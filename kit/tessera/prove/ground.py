@@ -10,145 +10,173 @@ Non-goals: completeness; a satisfiable result says nothing (the caller then asks
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import product
+from itertools import islice, product
 
 import z3
 
-from tessera.prove.encode import has_quantifier
 from tessera.prove.terms import Term
 
 ROUNDS = 2
 MOST_INSTANCES = 4096
 
+Place = tuple[int, int]
+"""An argument place: the id of an uninterpreted function, the index of the argument."""
 
-def ground(assertions: Iterable[Term], rounds: int = ROUNDS) -> list[Term]:
-    """The assertions with universals replaced by instances; existentials become constants."""
-    goal = z3.Goal()
-    for term in assertions:
-        goal.add(term)
-    skolemised = list(z3.Tactic("snf")(goal)[0])
-    plain = [f for f in skolemised if not has_quantifier(f)]
-    quantified = [f for f in skolemised if has_quantifier(f)]
-    terms = _Terms()
-    terms.add(plain)
-    for formula in quantified:
-        terms.add([formula])
+
+def ground(assumed: Iterable[Term], ways: Iterable[Term]) -> tuple[list[Term], list[list[Term]]]:
+    """The assumptions and each way to fail, without quantifiers.
+
+    Universals become instances over the terms of all of them, existentials become constants.
+    """
+    hypotheses = _skolemised(assumed)
+    goals = [_skolemised([way]) for way in ways]
+    grounder = _Grounder()
+    for formula in hypotheses + [f for goal in goals for f in goal]:
+        grounder.collect(formula)
+    plain = [f for f in hypotheses if not grounder.quantified(f)]
+    universal = [f for f in hypotheses if grounder.quantified(f)]
     out: list[Term] = []
-    for _ in range(rounds):
-        out = [_instantiate(f, terms, rounds) for f in quantified]
-        terms.add(out)
-    return plain + out
+    for _ in range(ROUNDS):
+        out = [grounder.instantiate(f, ROUNDS) for f in universal]
+        for formula in out:
+            grounder.collect(formula)
+    return plain + out, [[grounder.instantiate(f, ROUNDS) for f in goal] for goal in goals]
 
 
-class _Terms:
-    """Ground terms: per sort, and per argument place of an uninterpreted function."""
+def _skolemised(formulas: Iterable[Term]) -> list[Term]:
+    goal = z3.Goal()
+    for formula in formulas:
+        goal.add(formula)
+    return list(z3.Tactic("snf")(goal)[0])
+
+
+class _Grounder:
+    """Ground terms per sort and per argument place, and what is known of each node.
+
+    Everything is keyed by Z3's node ids; `_keep` holds the formulas, so that no id is reused.
+    """
 
     def __init__(self) -> None:
-        self.by_sort: dict[str, dict[str, Term]] = {}
-        self.by_place: dict[tuple[str, int], dict[str, Term]] = {}
-        self._seen: set[int] = set()
-        self._keep: list[Term] = []  # keeps ids in `_seen` from being reused
+        self._by_sort: dict[int, dict[int, Term]] = {}
+        self._by_place: dict[Place, dict[int, Term]] = {}
+        self._facts: dict[int, tuple[bool, bool]] = {}  # has a quantifier, has a bound variable
+        self._places: dict[int, list[list[Place]]] = {}
+        self._collected: set[int] = set()
+        self._keep: list[Term] = []
 
-    def add(self, formulas: Iterable[Term]) -> None:
-        """Collect from formulas; terms with bound variables are passed over."""
-        for formula in formulas:
-            self._keep.append(formula)
-            self._visit(formula)
+    # --- facts about nodes ------------------------------------------------------------------------
 
-    def _visit(self, root: Term) -> None:
+    def _fact(self, root: Term) -> tuple[bool, bool]:
+        known = self._facts.get(root.get_id())
+        if known is not None:
+            return known
+        self._keep.append(root)
+        if z3.is_quantifier(root):
+            fact = (True, True)
+            self._fact(root.body())
+        elif z3.is_var(root):
+            fact = (False, True)
+        else:
+            parts = [self._fact(c) for c in root.children()]
+            fact = (any(p[0] for p in parts), any(p[1] for p in parts))
+        self._facts[root.get_id()] = fact
+        return fact
+
+    def quantified(self, formula: Term) -> bool:
+        """Whether a quantifier stands in it."""
+        return self._fact(formula)[0]
+
+    # --- collecting terms -------------------------------------------------------------------------
+
+    def collect(self, root: Term) -> None:
+        """Remember the ground terms of a formula."""
+        self._keep.append(root)
         todo = [root]
         while todo:
             node = todo.pop()
-            if node.get_id() in self._seen:
+            if node.get_id() in self._collected:
                 continue
-            self._seen.add(node.get_id())
+            self._collected.add(node.get_id())
             if z3.is_quantifier(node):
                 todo.append(node.body())
-                continue
-            todo.extend(node.children())
-            if z3.is_app(node) and node.decl().kind() == z3.Z3_OP_UNINTERPRETED:
-                self._record(node)
+            elif z3.is_app(node):
+                children = node.children()
+                todo.extend(children)
+                if node.decl().kind() == z3.Z3_OP_UNINTERPRETED:
+                    self._record(node, children)
 
-    def _record(self, node: Term) -> None:
-        for place, arg in enumerate(node.children()):
-            if not _has_var(arg):
-                key = (node.decl().name(), place)
-                self.by_place.setdefault(key, {}).setdefault(arg.sexpr(), arg)
-                self.by_sort.setdefault(arg.sort().sexpr(), {}).setdefault(arg.sexpr(), arg)
-        plain_thing = node.sort_kind() == z3.Z3_UNINTERPRETED_SORT
-        if (node.num_args() == 0 or plain_thing) and not _has_var(node):
-            self.by_sort.setdefault(node.sort().sexpr(), {}).setdefault(node.sexpr(), node)
+    def _record(self, node: Term, children: list[Term]) -> None:
+        function = node.decl().get_id()
+        for index, arg in enumerate(children):
+            if not self._fact(arg)[1]:
+                self._by_place.setdefault((function, index), {}).setdefault(arg.get_id(), arg)
+                self._by_sort.setdefault(arg.sort().get_id(), {}).setdefault(arg.get_id(), arg)
+        is_thing = node.sort_kind() == z3.Z3_UNINTERPRETED_SORT
+        if (not children or is_thing) and not self._fact(node)[1]:
+            self._by_sort.setdefault(node.sort().get_id(), {}).setdefault(node.get_id(), node)
 
+    # --- instances --------------------------------------------------------------------------------
 
-def _has_var(term: Term) -> bool:
-    todo, seen = [term], set()
-    while todo:
-        node = todo.pop()
-        if z3.is_var(node):
-            return True
-        if node.get_id() not in seen:
-            seen.add(node.get_id())
-            todo.extend(node.children())
-    return False
-
-
-def _instantiate(formula: Term, terms: _Terms, depth: int) -> Term:
-    """Replace universals, which stand in positive positions only after skolemisation."""
-    if z3.is_quantifier(formula):
-        instances = []
-        for values in product(*_candidates(formula, terms)):
-            instance = z3.substitute_vars(formula.body(), *reversed(values))
-            instances.append(_instantiate(instance, terms, depth - 1) if depth else z3.BoolVal(True))
-            if len(instances) >= MOST_INSTANCES:
-                break
-        return z3.And(instances)
-    if z3.is_and(formula) or z3.is_or(formula):
-        parts = [
-            _instantiate(p, terms, depth) if has_quantifier(p) else p for p in formula.children()
-        ]
-        return z3.And(parts) if z3.is_and(formula) else z3.Or(parts)
-    if has_quantifier(formula):
+    def instantiate(self, formula: Term, depth: int) -> Term:
+        """Replace universals, which stand in positive places only after skolemisation."""
+        if not self.quantified(formula):
+            return formula
+        if z3.is_quantifier(formula):
+            if depth < 0:
+                return z3.BoolVal(True)
+            body = formula.body()
+            values = islice(product(*self._candidates(formula)), MOST_INSTANCES)
+            return z3.And(
+                [
+                    self.instantiate(z3.substitute_vars(body, *reversed(v)), depth - 1)
+                    for v in values
+                ]
+            )
+        if z3.is_and(formula):
+            return z3.And([self.instantiate(p, depth) for p in formula.children()])
+        if z3.is_or(formula):
+            return z3.Or([self.instantiate(p, depth) for p in formula.children()])
         return z3.BoolVal(True)
-    return formula
 
+    def _candidates(self, formula: Term) -> list[list[Term]]:
+        out = []
+        for index, places in enumerate(self._argument_places(formula)):
+            sort = formula.var_sort(index)
+            found: dict[int, Term] = {}
+            if sort.kind() == z3.Z3_UNINTERPRETED_SORT or not places:
+                found |= self._by_sort.get(sort.get_id(), {})
+            for place in places:
+                found |= self._by_place.get(place, {})
+            out.append(list(found.values()))
+        return out
 
-def _candidates(formula: Term, terms: _Terms) -> list[list[Term]]:
-    count = formula.num_vars()
-    places: list[set[tuple[str, int]]] = [set() for _ in range(count)]
-    _find_places(formula.body(), places, count, 0)
-    out = []
-    for index in range(count):
-        sort = formula.var_sort(index)
-        found: dict[str, Term] = {}
-        if sort.kind() == z3.Z3_UNINTERPRETED_SORT or not places[index]:
-            found = dict(terms.by_sort.get(sort.sexpr(), {}))
-        for place in places[index]:
-            for name, term in terms.by_place.get(place, {}).items():
-                if term.sort() == sort:
-                    found[name] = term
-        out.append([found[name] for name in sorted(found)])
-    return out
-
-
-def _find_places(
-    body: Term, places: list[set[tuple[str, int]]], count: int, nested: int
-) -> None:
-    """Where each bound variable is the direct argument of an uninterpreted function."""
-    seen: set[tuple[int, int]] = set()
-    todo = [(body, nested)]
-    while todo:
-        node, depth = todo.pop()
-        if (node.get_id(), depth) in seen:
-            continue
-        seen.add((node.get_id(), depth))
-        if z3.is_quantifier(node):
-            todo.append((node.body(), depth + node.num_vars()))
-            continue
-        uninterpreted = z3.is_app(node) and node.decl().kind() == z3.Z3_OP_UNINTERPRETED
-        for place, arg in enumerate(node.children()):
-            if z3.is_var(arg):
-                index = count - 1 - (z3.get_var_index(arg) - depth)
-                if uninterpreted and 0 <= index < count:
-                    places[index].add((node.decl().name(), place))
-            else:
-                todo.append((arg, depth))
+    def _argument_places(self, formula: Term) -> list[list[Place]]:
+        """For each bound variable, where it is the direct argument of an uninterpreted function."""
+        known = self._places.get(formula.get_id())
+        if known is not None:
+            return known
+        self._keep.append(formula)
+        count = formula.num_vars()
+        places: list[dict[Place, None]] = [{} for _ in range(count)]
+        seen: set[tuple[int, int]] = set()
+        todo = [(formula.body(), 0)]
+        while todo:
+            node, depth = todo.pop()
+            if (node.get_id(), depth) in seen or not self._fact(node)[1]:
+                continue
+            seen.add((node.get_id(), depth))
+            if z3.is_quantifier(node):
+                todo.append((node.body(), depth + node.num_vars()))
+                continue
+            if not z3.is_app(node):
+                continue
+            free = node.decl().kind() == z3.Z3_OP_UNINTERPRETED
+            for position, arg in enumerate(node.children()):
+                if not z3.is_var(arg):
+                    todo.append((arg, depth))
+                elif free:
+                    index = count - 1 - (z3.get_var_index(arg) - depth)
+                    if 0 <= index < count:
+                        places[index][(node.decl().get_id(), position)] = None
+        self._places[formula.get_id()] = [list(p) for p in places]
+        return self._places[formula.get_id()]

@@ -58,9 +58,7 @@ class Induction:
         state = initial_state(self.encoder, default=False)
         return self._query([], self._refuted(prop, prop.formula, Env(state)))
 
-    def step(
-        self, action: t.Action, prop: t.Property, invariants: Iterable[t.Property]
-    ) -> Query:
+    def step(self, action: t.Action, prop: t.Property, invariants: Iterable[t.Property]) -> Query:
         """Invariants, a firing of the action, and not P afterwards.
 
         That a `least` choice is the least is left out: a weaker hypothesis, so a stronger proof.

@@ -70,9 +70,7 @@ def _constant(value: Term) -> Lookup:
     return lambda _: value
 
 
-def apply_updates(
-    encoder: Encoder, updates: Iterable[t.Update], env: Env, before: State
-) -> State:
+def apply_updates(encoder: Encoder, updates: Iterable[t.Update], env: Env, before: State) -> State:
     """The state after simultaneous updates; their right-hand sides read `env`."""
     after = dict(before.variables)
     for update in updates:
@@ -154,7 +152,7 @@ def _nothing_smaller(encoder: Encoder, choice: t.Choose, env: Env, term: Term) -
     return z3.ForAll([smaller], z3.Implies(arithmetic("<", smaller, term), z3.Not(test)))
 
 
-# --- promises ---------------------------------------------------------------------------------------
+# --- promises -------------------------------------------------------------------------------------
 
 
 def expand_promise(spec: t.Spec, formula: t.Expr, *, use_witness: bool) -> t.Expr:
@@ -176,9 +174,7 @@ def expand_promise(spec: t.Spec, formula: t.Expr, *, use_witness: bool) -> t.Exp
         case t.Quant():
             guard = expand_promise(spec, formula.guard, use_witness=use_witness)
             body = expand_promise(spec, formula.body, use_witness=use_witness)
-            return t.Quant(
-                formula.kind, formula.binders, guard, body, formula.type, formula.span
-            )
+            return t.Quant(formula.kind, formula.binders, guard, body, formula.type, formula.span)
         case _:
             return formula
 

@@ -1,0 +1,244 @@
+"""What the answers mean: verdicts, expectations, replayed traces.
+
+Goal: tell apart what is proved, broken by a real run, not inductive, vacuous or unknown. UNKNOWN is
+never PROVED, and a counterexample that the simulator cannot replay is an ERROR of ours.
+Non-goals: asking (see `tessera.prove.check`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tessera.lang import typed as t
+from tessera.model.replay import replay
+from tessera.prove.bounded import MOST_THINGS, Found
+from tessera.prove.induct import untouched
+from tessera.prove.solver import Answer
+from tessera.prove.tasks import Done, Settings, Task
+from tessera.results import Obligation, Trace
+
+UNTOUCHED = "the action changes nothing that the property reads"
+
+
+class Judge:
+    """Turns the answers of one check into obligations."""
+
+    def __init__(
+        self,
+        spec: t.Spec,
+        answers: Mapping[Task, Done],
+        proved: Mapping[str, tuple[str, ...]],
+        settings: Settings,
+    ) -> None:
+        self.spec = spec
+        self.answers = answers
+        self.proved = proved
+        self.settings = settings
+
+    def obligations(self) -> tuple[Obligation, ...]:
+        """All of them, in a stable order."""
+        out: list[Obligation] = []
+        for prop in self.spec.properties:
+            if prop.kind == "assume":
+                continue
+            empty = self._vacuous(prop)
+            if empty is not None:
+                out.append(empty)
+            elif prop.kind == "cover":
+                out.append(self._cover(prop))
+            elif prop.name in self.proved:
+                out += self._proof(prop, self.proved[prop.name])
+            else:
+                out.append(self._expected_violation(prop))
+            if prop.kind == "promise" and empty is None:
+                out.append(self._witness(prop))
+        return tuple(out + self._reachable())
+
+    # --- kinds of obligations ---------------------------------------------------------------------
+
+    def _make(
+        self,
+        tail: str,
+        prop: t.Property | None,
+        verdict: str,
+        done: Done | None,
+        detail: str = "",
+        trace: Trace | None = None,
+        *,
+        expect: str = "proved",
+        met: bool | None = None,
+        name: str = "",
+        doc: str = "",
+    ) -> Obligation:
+        return Obligation(
+            id=f"{self.spec.name}/{tail}",
+            property=prop.name if prop else name,
+            doc=(prop.doc if prop else "") or doc,
+            verdict=verdict,
+            expect=expect,
+            met=verdict == expect.upper() if met is None else met,
+            seconds=round(done.seconds, 3) if done else 0.0,
+            resource=_resource(done),
+            detail=detail,
+            span=str(prop.span) if prop else "",
+            formula=prop.text if prop else "",
+            trace=trace,
+        )
+
+    def _vacuous(self, prop: t.Property) -> Obligation | None:
+        for task, what in (
+            (Task("sane"), "the assumptions and ranges of the spec"),
+            (Task("sane", prop.name), "its 'given'"),
+        ):
+            done = self.answers.get(task)
+            if done is not None and done.answer is not None and done.answer.status == "unsat":
+                detail = f"nothing satisfies {what}"
+                return self._make(prop.name, prop, "VACUOUS", done, detail, met=False)
+        return None
+
+    def _cover(self, prop: t.Property) -> Obligation:
+        done = self.answers[Task("reach", prop.name)]
+        expect = self.spec.expects.get(prop.name)
+        wanted = expect.verdict if expect else "covered"
+        found = done.found[0][1]
+        if found.status == "found":
+            trace = self._replayed(found, prop)
+            good = trace is not None and trace.replayed
+            verdict = "PROVED" if good else "ERROR"
+            detail = f"reached in {found.steps} steps" if good else _unreplayed(trace)
+            return self._make(
+                prop.name,
+                prop,
+                verdict,
+                done,
+                detail,
+                trace,
+                expect=wanted,
+                met=good and wanted == "covered",
+            )
+        if found.status == "unknown":
+            return self._make(prop.name, prop, "UNKNOWN", done, found.reason, expect=wanted)
+        detail = f"no run of at most {found.steps} steps reaches it"
+        return self._make(
+            prop.name, prop, "VACUOUS", done, detail, expect=wanted, met=wanted == "violated"
+        )
+
+    def _proof(self, prop: t.Property, hypotheses: tuple[str, ...]) -> list[Obligation]:
+        if prop.kind in ("promise", "lemma"):
+            done = self.answers[Task("here", prop.name, "", hypotheses)]
+            return [self._judged(prop.name, prop, done)]
+        out = []
+        if prop.kind == "invariant":
+            out.append(
+                self._judged(f"init/{prop.name}", prop, self.answers[Task("init", prop.name)])
+            )
+        for action in self.spec.actions:
+            if action.name in prop.excepted:
+                continue
+            tail = f"{action.name}/{prop.name}"
+            if untouched(self.spec, action, prop):
+                out.append(self._make(tail, prop, "PROVED", None, UNTOUCHED))
+            else:
+                done = self.answers[Task("step", prop.name, action.name, hypotheses)]
+                out.append(self._judged(tail, prop, done))
+        return out
+
+    def _judged(self, tail: str, prop: t.Property, done: Done) -> Obligation:
+        assert done.answer is not None
+        if done.answer.status == "unsat":
+            return self._make(tail, prop, "PROVED", done)
+        search = self.answers.get(Task("violate", prop.name))
+        found = search.found[0][1] if search is not None else None
+        if found is not None and found.status == "found":
+            trace = self._replayed(found, prop)
+            if trace is None or not trace.replayed:
+                return self._make(tail, prop, "ERROR", search, _unreplayed(trace), trace)
+            detail = f"broken after {found.steps} steps"
+            return self._make(tail, prop, "VIOLATED", search, detail, trace)
+        if done.answer.status == "unknown":
+            return self._make(tail, prop, "UNKNOWN", done, _unknown(done.answer))
+        return self._make(tail, prop, "CTI", done, self._not_inductive(prop, found))
+
+    def _not_inductive(self, prop: t.Property, found: Found | None) -> str:
+        if prop.kind == "lemma":
+            return "some values contradict it"
+        if found is None or found.status != "none":
+            return "not inductive; whether a run from init reaches such a state is unknown"
+        return (
+            f"not inductive, but no run of at most {found.steps} steps from init, with "
+            f"{MOST_THINGS} unnamed things of each sort, breaks it: a stronger invariant is needed"
+        )
+
+    def _expected_violation(self, prop: t.Property) -> Obligation:
+        done = self.answers[Task("violate", prop.name)]
+        found = done.found[0][1]
+        if found.status == "found":
+            trace = self._replayed(found, prop)
+            if trace is None or not trace.replayed:
+                detail = _unreplayed(trace)
+                return self._make(prop.name, prop, "ERROR", done, detail, trace, expect="violated")
+            detail = f"broken after {found.steps} steps"
+            return self._make(prop.name, prop, "VIOLATED", done, detail, trace, expect="violated")
+        if found.status == "unknown":
+            return self._make(prop.name, prop, "UNKNOWN", done, found.reason, expect="violated")
+        detail = f"no run of at most {found.steps} steps breaks it"
+        return self._make(
+            prop.name, prop, f"BOUNDED({found.steps})", done, detail, expect="violated"
+        )
+
+    def _witness(self, prop: t.Property) -> Obligation:
+        """A promise that nobody can ever ask for is empty."""
+        done = self.answers[Task("witness", prop.name)]
+        found = done.found[0][1]
+        verdict = {"found": "PROVED", "none": "VACUOUS"}.get(found.status, "UNKNOWN")
+        detail = {
+            "PROVED": f"it can be asked for after {found.steps} steps",
+            "VACUOUS": f"no run of at most {found.steps} steps leads where it can be asked for",
+        }.get(verdict, found.reason)
+        return self._make(f"{prop.name}/witness", prop, verdict, done, detail)
+
+    def _reachable(self) -> list[Obligation]:
+        done = self.answers.get(Task("firings"))
+        out = []
+        for name, found in done.found if done else ():
+            expect = self.spec.expects.get(f"action {name}")
+            unreachable = expect is not None and expect.verdict == "unreachable"
+            verdict = {"found": "PROVED", "none": "VACUOUS"}.get(found.status, "UNKNOWN")
+            detail = {
+                "PROVED": f"it can happen as step {found.steps}",
+                "VACUOUS": f"no run of at most {found.steps} steps takes it",
+            }.get(verdict, found.reason)
+            out.append(
+                self._make(
+                    f"{name}/reachable",
+                    None,
+                    verdict,
+                    None,
+                    detail,
+                    expect="unreachable" if unreachable else "proved",
+                    met=verdict == ("VACUOUS" if unreachable else "PROVED"),
+                    name="reachable",
+                    doc="every action can happen",
+                )
+            )
+        return out
+
+    def _replayed(self, found: Found, prop: t.Property) -> Trace | None:
+        return replay(self.spec, found.script, prop.name) if found.script is not None else None
+
+
+def _resource(done: Done | None) -> int:
+    if done is None:
+        return 0
+    if done.answer is not None:
+        return done.answer.resource
+    return max((found.resource for _, found in done.found), default=0)
+
+
+def _unknown(answer: Answer) -> str:
+    return f"{answer.reason or 'undecided'} after {answer.resource} resource units"
+
+
+def _unreplayed(trace: Trace | None) -> str:
+    said = trace.broken if trace is not None else "there is no run"
+    return f"the simulator does not reproduce the counterexample: {said}"
