@@ -97,6 +97,8 @@ def _git_apply(tree: Path, patch_text: str, *options: str) -> str:
 
 def compile_tree(tree: Path, out: Path, log: Path) -> None:
     """Build `tree` into `out`. Raises `TesseraError` with the compiler's last lines."""
+    # OP-TEE counts the builds in a folder and prints the number: equal input shall be equal.
+    (out / "core/.buildcount").unlink(missing_ok=True)
     jobs = min(os.cpu_count() or 1, 8)
     cross = [f"{name}={CROSS}" for name in ("CROSS_COMPILE64", "CROSS_COMPILE_ta_arm64")]
     process.run(
