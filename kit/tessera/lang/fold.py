@@ -22,6 +22,9 @@ def fold(expr: t.Expr, params: Mapping[str, int]) -> int | None:
         case t.Cast():
             inner = fold(expr.arg, params)
             return None if inner is None else inner & ((1 << expr.type.width) - 1)
+        case t.Unary(op="~", type=IntType() as type_):
+            inner = fold(expr.arg, params)
+            return None if inner is None else ~inner & ((1 << type_.width) - 1)
         case t.Binary():
             left, right = fold(expr.left, params), fold(expr.right, params)
             if left is None or right is None or not isinstance(expr.type, IntType):

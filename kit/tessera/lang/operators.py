@@ -142,17 +142,18 @@ class OperatorChecker(ABC):
         flip = is_literal(a) and not is_literal(b)
         first, second = (b, a) if flip else (a, b)
         loose = op in ("*", "/", "%")
-        head = self.infer(first, ctx, None if loose else wanted)
+        head = self.infer(first, ctx, _own_unit(first, wanted) if loose else wanted)
         if head is None:
             if not is_literal(second):
                 self.infer(second, ctx, wanted)
             return None
         if op in _ARITHMETIC and not self.integer(head):
             return None
-        hint: Type = head.type
-        if loose and isinstance(hint, IntType) and is_literal(second):
-            has_unit = isinstance(second, s.Number) and (second.unit or second.scale in BYTE_SCALES)
-            hint = hint if has_unit else IntType(hint.width, None, hint.name)
+        hint: Type | None = head.type
+        if loose and is_literal(second):
+            # In `2 * 4 MiB` it is the second side that has the unit of the result.
+            plain = isinstance(head.type, IntType) and head.type.unit is None
+            hint = _own_unit(second, wanted if wanted and plain and op == "*" else head.type)
         tail = self.infer(second, ctx, hint)
         if tail is None:
             return None
@@ -307,6 +308,34 @@ def _unit_remedy(found: t.Expr, wanted: str | None) -> str:
 
 def is_literal(expr: s.Expr) -> bool:
     """Whether an expression is made of numbers only, so that it has no width of its own."""
-    if isinstance(expr, s.Infix):
-        return is_literal(expr.left) and is_literal(expr.right)
+    match expr:
+        case s.Infix(op="<<" | ">>"):
+            return is_literal(expr.left)
+        case s.Infix():
+            return is_literal(expr.left) and is_literal(expr.right)
+        case s.Prefix(op="~"):
+            return is_literal(expr.arg)
+        case s.Conditional():
+            return is_literal(expr.then) and is_literal(expr.other)
     return isinstance(expr, s.Number)
+
+
+def _own_unit(expr: s.Expr, like: Type | None) -> Type | None:
+    """What a literal factor or divisor becomes beside `like`: only one with a unit takes one."""
+    if not isinstance(like, IntType) or not is_literal(expr):
+        return None
+    unit = _unit(expr)
+    return IntType(like.width, unit and (like.unit or unit), like.name)
+
+
+def _unit(literal: s.Expr) -> str | None:
+    match literal:
+        case s.Number():
+            return literal.unit or ("bytes" if literal.scale in BYTE_SCALES else None)
+        case s.Infix():
+            return _unit(literal.left) or _unit(literal.right)
+        case s.Prefix():
+            return _unit(literal.arg)
+        case s.Conditional():
+            return _unit(literal.then) or _unit(literal.other)
+    return None
