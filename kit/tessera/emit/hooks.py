@@ -33,7 +33,7 @@ class Hook:
     part: str  # what its lines are counted under
     when: str  # the decision of the policy that needs it
     file: str
-    scope: tuple[str, ...]
+    scope: tuple[str, ...]  # functions or structs, the first found counts; empty for the file
     looks_for: str
     query: str
     place: str  # "before" or "after" what @here captures
@@ -109,7 +109,10 @@ class Finder:
         return self._parsed[file]
 
     def _scope(self, hook: Hook) -> _Scope | None:
-        scopes = list(_scopes(self._parse(hook.file)[1]))
+        root = self._parse(hook.file)[1]
+        if not hook.scope:
+            return _Scope("the file", root)
+        scopes = list(_scopes(root))
         for name in hook.scope:
             for scope in scopes:
                 if scope.name == name:
@@ -139,7 +142,7 @@ class Finder:
     def _error(self, hook: Hook, found: str) -> TesseraError:
         return TesseraError(
             f"hook '{hook.name}' does not fit this tree: looked for {hook.looks_for} "
-            f"in {hook.scope[0]}, but {found}",
+            f"in {hook.scope[0] if hook.scope else 'the file'}, but {found}",
             where=str(self.tree.root / hook.file),
             remedy=f"use an unchanged {self.tree.name} tree, or adapt optee_os_patch/hooks/",
         )

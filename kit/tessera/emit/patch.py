@@ -59,7 +59,7 @@ def _refuse_patched(finder: Finder, hooks: tuple[Hook, ...]) -> None:
     for hook in hooks:
         if finder.is_done(hook):
             raise TesseraError(
-                f"this tree is patched already: hook '{hook.name}' is in {hook.scope[0]}",
+                f"this tree is patched already: it has what hook '{hook.name}' puts in",
                 where=str(finder.tree.root / hook.file),
                 remedy="give a fresh copy of the tree, or take the patch out with `patch -R -p1`",
             )
