@@ -81,7 +81,8 @@ def chains() -> list[Expr]:
         return [*right, *left, *(Unary("~", a, U8, HERE) for a in inner)]
 
     once = more([local("x")])
-    return [*once, *Random(1).sample(more(once), 200)]
+    floored = [binary(">>", local("x"), number(2)), binary("/", local("x"), number(7))]
+    return [*once, *more(floored), *Random(1).sample(more(once), 100)]
 
 
 def test_chains_of_operators_are_solved_exactly() -> None:
