@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from tessera.cli import app
 from tessera.errors import TesseraError
 from tessera.guest import cache
 
@@ -111,3 +114,35 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     cache.write_text(target, "two")
     assert target.read_text() == "two"
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_full_disk_is_one_clear_error(own_cache: Path) -> None:
+    def full(_folder: Path) -> None:
+        raise OSError(28, "No space left on device", "/cache/x")
+
+    with pytest.raises(TesseraError, match="No space left on device") as caught:
+        cache.entry("things/a", full)
+    assert "make room" in caught.value.remedy
+    assert _files(own_cache) == []
+
+
+def test_what_killed_runs_left_is_swept_up_later(own_cache: Path) -> None:
+    old, new = own_cache / "tmp/old", own_cache / "tmp/new"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    with cache.scratch("x"):
+        assert not old.exists()
+        assert new.exists()
+
+
+def test_clean_removes_what_was_built_and_with_all_what_was_fetched(own_cache: Path) -> None:
+    for name in ("builds/a", "work/b", "packages/c", "sources/d"):
+        (own_cache / name).mkdir(parents=True)
+    (own_cache / "toolchain.json").write_text("{}")
+    assert CliRunner().invoke(app, ["guest", "clean"]).exit_code == 0
+    left = {path.name for path in own_cache.iterdir()}
+    assert left >= {"packages", "sources", "toolchain.json"}
+    assert not left & {"builds", "work"}
+    assert CliRunner().invoke(app, ["guest", "clean", "--all"]).exit_code == 0
+    assert not {path.name for path in own_cache.iterdir()} & {"packages", "toolchain.json"}

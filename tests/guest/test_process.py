@@ -165,3 +165,29 @@ def test_only_a_panic_of_the_core_ends_the_wait(
         started.kill()
     assert ("OP-TEE panicked" in caught.value.message) == panicked
     assert isinstance(caught.value.__cause__, Silent)
+
+
+def test_makes_own_words_do_not_reach_the_programs_we_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("CC", "not-a-compiler")
+    assert "CC=not-a-compiler" in process.run(["env"])
+    assert "MAKE" not in process.run(["env"])
+    clean = process.run(["env"], env={"SOURCE_DATE_EPOCH": "1"}, clean=True)
+    assert "CC=" not in clean
+    assert "PATH=" in clean
+    assert "SOURCE_DATE_EPOCH=1" in clean
+
+
+def test_a_place_for_logs_that_cannot_be_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(TesseraError, match="cannot write the guest's logs"):
+        machine._fresh_logs(tmp_path / "file/logs", "x")
+
+
+def test_logs_of_an_earlier_run_are_gone(tmp_path: Path) -> None:
+    (tmp_path / "x.optee.log").write_text("E/TC:0 0 Panic 'old' at a.c:1 <f>\n")
+    _linux, secure = machine._fresh_logs(tmp_path, "x")
+    assert secure.read_text() == ""
