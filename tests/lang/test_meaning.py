@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tessera import resources
+from tessera.errors import TesseraError
 from tessera.lang import Spec, load
 from tessera.lang import typed as t
 from tessera.lang.show import show
@@ -329,8 +330,40 @@ action go() { granule := true }
     assert formulas(spec)["covered"] == "granule and within(3) and secure"
 
 
-@pytest.mark.parametrize("name", sorted(resources.shipped_specs()))
-def test_every_shipped_file_is_a_spec_or_a_part(name: str) -> None:
-    path = resources.shipped_specs()[name]
-    if any(line.startswith("spec ") for line in path.read_text("utf-8").splitlines()):
-        assert load(path).name == name
+def test_an_action_may_be_expected_never_to_happen(load_text: LoadText) -> None:
+    spec = load_text(
+        """spec s
+var x: u8
+action never() { require x > x }
+action too() { require x < x }
+invariant never: true
+expect never, too unreachable
+expect never proved
+"""
+    )
+    assert {name: e.verdict for name, e in spec.expects.items()} == {
+        "action never": "unreachable",
+        "action too": "unreachable",
+        "never": "proved",
+    }
+
+
+def shipped(*, whole: bool) -> list[str]:
+    """The names of the shipped files that declare a spec, or of those that do not."""
+    found = []
+    for name, path in resources.shipped_specs().items():
+        declares = any(line.startswith("spec ") for line in path.read_text("utf-8").splitlines())
+        if declares == whole:
+            found.append(name)
+    return sorted(found)
+
+
+@pytest.mark.parametrize("name", shipped(whole=True))
+def test_every_shipped_spec_loads_under_its_name(name: str) -> None:
+    assert load(resources.shipped_specs()[name]).name == name
+
+
+@pytest.mark.parametrize("name", shipped(whole=False))
+def test_a_shipped_part_is_no_spec(name: str) -> None:
+    with pytest.raises(TesseraError, match="declares no spec"):
+        load(resources.shipped_specs()[name])

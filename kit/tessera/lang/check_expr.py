@@ -199,7 +199,9 @@ class ExprChecker(OperatorChecker):
             return  # its declaration was reported
         known = [*ctx.local, *self.symbols.value_names()]
         remedy = nearest(name, known) or "declare it, or 'use' the file that does"
-        if self.symbols.region(name) is not None:
+        if ctx.what == "a platform":
+            remedy = "a platform is made of numbers and its earlier regions"
+        elif self.symbols.region(name) is not None:
             remedy = f"'{name}' is a region: write {name}.base, {name}.size or {name}.end"
         elif name in self.symbols.actions:
             remedy = f"'{name}' is an action: in a promise, write {name}(...) succeeds"
@@ -345,7 +347,11 @@ class ExprChecker(OperatorChecker):
             if name.text not in self.symbols.broken:
                 regions = [r.name for r in platform.regions] if platform else []
                 remedy = nearest(name.text, regions) or _known("the regions here are", regions)
-                remedy = remedy or 'use a platform, e.g. "optee/platforms/qemu_armv8a.tess"'
+                remedy = remedy or (
+                    "the platform has no region of that name above this place"
+                    if platform
+                    else 'use a platform, e.g. use "optee/platforms/qemu_armv8a.tess"'
+                )
                 self.error(name.span, f"unknown region '{name.text}'", remedy)
             return None
         values = {"base": region.base, "size": region.size, "end": region.base + region.size}
