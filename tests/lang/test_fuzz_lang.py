@@ -44,7 +44,7 @@ def only_clear_errors(folder: Path, data: bytes) -> None:
     except TesseraError as error:
         assert error.message
         assert error.remedy
-        assert error.render().isprintable() or "\n" in error.render()
+        assert all(line.isprintable() for line in error.render().split("\n"))
 
 
 def test_the_whole_is_a_spec(tmp_path: Path) -> None:
