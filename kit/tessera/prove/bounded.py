@@ -27,6 +27,10 @@ MOST_THINGS = 2
 nothing speaks only of runs with so many things, and its result says so."""
 
 
+MOST_CANDIDATES = 50
+"""Sequences of actions tried at one length before the search gives up as unknown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """`status`: found, none (no such run of at most k steps) or unknown."""
@@ -92,7 +96,9 @@ class Search:
         options = []
         for number, firing in enumerate(firings):
             plain = [g for g in firing.guards if not has_quantifier(g)]
-            options.append(z3.And(selector == number, *plain))
+            # Of guards with quantifiers only the instances at hand; the rest follows in `ask`.
+            instances = ground(_lazy(firing), ())[0]
+            options.append(z3.And(selector == number, *plain, *instances))
         self.solver.add(z3.Or(options))
         self.firings.append(firings)
         self.chosen.append(selector)
@@ -158,7 +164,7 @@ class Search:
         return found
 
     def _candidates(self) -> Found:
-        while True:
+        for _ in range(MOST_CANDIDATES):
             status = self.solver.check()
             if status != z3.sat:
                 return self._none(status)
@@ -166,18 +172,9 @@ class Search:
             chosen = [s == model.eval(s, model_completion=True) for s in self.chosen]
             self.solver.push()
             self.solver.add(*chosen)
-            waiting: list[Term] = []
             for index in range(len(self.firings)):
-                firing = self._fired(model, index)
-                lazy = [g for g in firing.guards if has_quantifier(g)]
-                lazy += [*firing.minimal]
-                # Instances first: they settle most cases without reasoning about quantifiers.
-                self.solver.add(*ground(lazy, ())[0])
-                waiting += lazy
+                self.solver.add(*_lazy(self._fired(model, index)))
             status = self.solver.check()
-            if status == z3.sat:
-                self.solver.add(*waiting)
-                status = self.solver.check() if waiting else status
             if status == z3.sat:
                 script = self._script(self._smallest(self.solver.model()))
                 resource = spent(self.solver)
@@ -187,6 +184,8 @@ class Search:
             if status == z3.unknown:
                 return self._none(status)
             self.solver.add(z3.Not(z3.And(chosen)))
+        reason = f"{MOST_CANDIDATES} sequences of actions were ruled out one by one"
+        return Found("unknown", len(self.firings), spent(self.solver), None, reason)
 
     def _none(self, status: z3.CheckSatResult) -> Found:
         unknown = status == z3.unknown
@@ -280,6 +279,11 @@ class Search:
         if z3.is_true(value) or z3.is_false(value):
             return bool(z3.is_true(value))
         return str(value).split(".", 1)[1]
+
+
+def _lazy(firing: Firing) -> list[Term]:
+    """The guards of a firing that have quantifiers."""
+    return [*(g for g in firing.guards if has_quantifier(g)), *firing.minimal]
 
 
 def _choose(old: Lookup, writers: list[tuple[int, Lookup]], selector: Term) -> Lookup:

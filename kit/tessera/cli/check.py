@@ -1,0 +1,130 @@
+"""`tessera check`: prove a spec, or show how it breaks.
+
+Goal: load, check, render, choose the exit code.
+Non-goals: proofs (see `tessera.prove`) and files (see `tessera report`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tessera import resources
+from tessera.errors import EXIT_OK, EXIT_UNKNOWN, EXIT_UNMET
+from tessera.lang import Spec, load
+from tessera.prove import check as prove
+from tessera.prove.check import DEFAULT_STEPS
+from tessera.prove.solver import DEFAULT_LIMIT
+from tessera.report.files import to_text
+from tessera.report.terminal import print_obligation, print_summary
+from tessera.results import Obligation, Results
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="check")(check)
+
+
+def check(
+    spec: Annotated[list[str], typer.Argument(help="Specs: paths, or names of shipped ones.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results document.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="List every obligation, not only a row per property.")
+    ] = False,
+    steps: Annotated[
+        int, typer.Option(min=1, max=12, help="Length of bounded searches.")
+    ] = DEFAULT_STEPS,
+    limit: Annotated[
+        int, typer.Option(min=1000, help="Z3 resource units per question.")
+    ] = DEFAULT_LIMIT,
+    seed: Annotated[int, typer.Option(help="Z3's random seed.")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0: one per processor.")] = 0,
+) -> None:
+    """Prove every property of a spec for all sizes, or show a shortest run that breaks it.
+
+    Example: `tessera check specs/policies/priority.tess`
+
+    Exit code 0: every verdict is the expected one; 1: one is not; 2: bad input; 3: something
+    stayed UNKNOWN.
+    """
+    documents = []
+    worst = EXIT_OK
+    for name in spec:
+        loaded = load(resources.find_spec(name))
+        obligations = with_progress(loaded, limit=limit, seed=seed, steps=steps, jobs=jobs)
+        worst = _worse(worst, exit_code(obligations))
+        results = Results(
+            spec=loaded.name,
+            doc=loaded.doc,
+            file=loaded.file,
+            digest=loaded.digest,
+            obligations=obligations,
+        )
+        documents.append(results.to_json())
+        if not as_json:
+            _print(results, every=every)
+    if as_json:
+        shown = documents[0] if len(documents) == 1 else documents
+        typer.echo(to_text(shown), nl=False)
+    raise typer.Exit(worst)
+
+
+def _print(results: Results, *, every: bool) -> None:
+    """The summary, and what was expected to break, breaking."""
+    console = Console(highlight=False)
+    if every:
+        for obligation in results.obligations:
+            print_obligation(obligation, console)
+    else:
+        for obligation in results.obligations:
+            if obligation.met and obligation.verdict == "VIOLATED":
+                print_obligation(obligation, console)
+    print_summary(results, console)
+
+
+def with_progress(
+    spec: Spec,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    seed: int = 0,
+    steps: int = DEFAULT_STEPS,
+    jobs: int = 0,
+) -> tuple[Obligation, ...]:
+    """Check a spec with a progress bar on stderr (none when that is not a terminal)."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[what]}"),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task(f"proving {spec.name}", total=None, what="")
+
+        def moved(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, what=what)
+
+        return prove(spec, limit=limit, seed=seed, steps=steps, jobs=jobs, progress=moved)
+
+
+def exit_code(obligations: Iterable[Obligation]) -> int:
+    """0 when all are met, 3 when only UNKNOWN ones are not, else 1."""
+    unmet = [o for o in obligations if not o.met]
+    if not unmet:
+        return EXIT_OK
+    return EXIT_UNKNOWN if all(o.verdict == "UNKNOWN" for o in unmet) else EXIT_UNMET
+
+
+def _worse(a: int, b: int) -> int:
+    order = (EXIT_OK, EXIT_UNKNOWN, EXIT_UNMET)
+    return max(a, b, key=order.index)
+
+
+__all__ = ["check", "exit_code", "register", "with_progress"]
