@@ -89,6 +89,9 @@ view main "shelf" {
   mark g: u32: level(g) unless nine()
   zone "low": 0, min(limit, 10)
 }
+function few(g: u32): bool = g < 8
+function hill(g: u32): u32 = (g * g) / 20
+view hills { length limit  mark g in few: hill(g) unless nine() }
 view main { run s in used: 1, 2, low, owner(s) }
 """
 
@@ -196,11 +199,14 @@ def test_an_unbounded_lemma_is_left_to_the_proofs(spec: Spec) -> None:
 def test_views_of_one_name_are_one_strip(spec: Spec) -> None:
     simulator = Simulator(spec, world())
     simulator.fire(Event("fill", {"n": 0}, {"s": "s1", "x": 21}))
-    (strip,) = Drawer(spec, simulator.machine.engine).strips(simulator.state)
+    strip, hills = Drawer(spec, simulator.machine.engine).strips(simulator.state)
     assert (strip.title, strip.length) == ("shelf", 50)
     assert [(m.label, m.start, m.size) for m in strip.marks] == [("7", 0, 10)]
     assert [(r.label, r.group, r.start, r.size) for r in strip.runs] == [("t1", "low", 1, 2)]
     assert [(z.label, z.start, z.size) for z in strip.zones] == [("low", 0, 10)]
+    assert hills.title == "hills"
+    marks = [(m.label, m.start, m.size) for m in hills.marks]
+    assert marks == [("0", 0, 5), ("1", 5, 2), ("2", 7, 1)]
 
 
 def test_a_cover_is_seen_and_replayed(spec: Spec) -> None:
