@@ -46,8 +46,7 @@ def walk(plan: Plan, progress: Progress) -> Results:
     others = [load(resources.find_spec(name)) for name in plan.beside]
     obligations: list[Obligation] = []
     for one in (spec, *others):
-        progress(f"checking {one.name}")
-        obligations += prove.check(one)
+        obligations += prove.check(one, progress=_told(progress, one.name))
     done = Results(
         spec.name, spec.doc, spec.file, spec.digest, tuple(obligations), versions=own_versions()
     )
@@ -72,6 +71,20 @@ def walk(plan: Plan, progress: Progress) -> Results:
         scenarios=shown.scenarios,
         versions={**done.versions, **shown.versions},
     )
+
+
+def _told(progress: Progress, name: str) -> Callable[[int, int, str], None]:
+    """The proofs' progress as words; a line per tenth, so that a log stays short."""
+    last = -1
+
+    def tell(done: int, everything: int, what: str) -> None:
+        nonlocal last
+        tenth = 10 * done // max(everything, 1)
+        if tenth != last:
+            last = tenth
+            progress(f"checking {name}: {done} of {everything} questions answered, {what}")
+
+    return tell
 
 
 def own_versions() -> dict[str, str]:

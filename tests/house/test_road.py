@@ -25,7 +25,7 @@ from tessera.results import Obligation, Outcome, PatchInfo, Scenario
 PATCH = PatchInfo("a patch\n", 1, 0, 32, ("core/mm/x.c",), {"window": 1}, "OP-TEE 4.10.0")
 
 
-def proved(spec: Spec) -> tuple[Obligation, ...]:
+def proved(spec: Spec, progress: object = None) -> tuple[Obligation, ...]:
     return (
         Obligation(
             f"{spec.name}/alloc/disjoint", "disjoint", "d", "PROVED", "proved", True, 0.1, 7
@@ -41,7 +41,7 @@ def no_parts() -> None:
 def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A machine with quick proofs and without any guest part."""
     monkeypatch.delenv("TESSERA_REQUIRE_GUEST", raising=False)
-    monkeypatch.setattr(prove, "check", proved, raising=False)
+    monkeypatch.setattr(prove, "check", proved)
     monkeypatch.setattr(toolchain, "at_hand", lambda: None)
     monkeypatch.setattr(toolchain, "require", no_parts)
     return monkeypatch
@@ -113,7 +113,9 @@ def test_an_unproved_policy_is_not_booted(
 ) -> None:
     guest_shows(machine, True)
     machine.setattr(
-        prove, "check", lambda s: tuple(replace(o, verdict=verdict, met=False) for o in proved(s))
+        prove,
+        "check",
+        lambda s, **_: tuple(replace(o, verdict=verdict, met=False) for o in proved(s)),
     )
     done = report("-o", str(tmp_path))
     assert done.exit_code == code
@@ -124,7 +126,7 @@ def test_an_unproved_policy_is_not_booted(
 def test_unwritable_output_is_told_before_anything_runs(
     machine: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def never(_spec: Spec) -> tuple[Obligation, ...]:
+    def never(_spec: Spec, **_: object) -> tuple[Obligation, ...]:
         raise AssertionError("checked before the output folder was tried")
 
     machine.setattr(prove, "check", never)
