@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from emit_cases import DNN, TOY_TREE
+from emit_cases import DNN, HEAD, TOY_TREE
 from emit_pool import GRANULE, HostPool, Reference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,15 +17,28 @@ from hypothesis import strategies as st
 from tessera import resources
 from tessera.emit import make_patch
 from tessera.lang import load
+from tessera.lang.typed import Spec
 
 RESERVE = 16
 OTHER = "a1f47c90-3be2-4d57-8c6b-95d20e7f4b13"
-TAS = {"ordinary": OTHER, "inference": DNN}
+VITAL = "b2c58da1-4cf3-4e68-9d7c-a6e31f805c24"
+TAS = {"ordinary": OTHER, "inference": DNN, "vital": VITAL}
+OVERLAPPING = f"""
+class ordinary
+class inference > ordinary {{ ta "{DNN}" "digits" }}
+class vital > inference {{ ta "{VITAL}" "keys" }}
+policy {{
+  function window(k: class): interval = if k == vital then [pool_pages / 2, pool_pages)
+    else if k < inference then [0, pool_pages / 2)
+    else [pool_pages / 4, pool_pages / 4 + pool_pages / 2)
+  function spill(k: class): class = ordinary
+  const scrub: scrub_mode = never
+}}
+"""
 
 
-def compile_patched(tree: Path, folder: Path) -> HostPool:
-    """The tree's pool with the priority policy and a small reserve."""
-    spec = load(resources.path("specs/policies/priority.tess"), {"reserve": RESERVE})
+def compile_patched(spec: Spec, tree: Path, folder: Path) -> HostPool:
+    """The tree's pool with the policy of a spec."""
     copy = folder / "tree"
     for name in ("core/mm", "core/include/mm", "core/kernel"):
         shutil.copytree(tree / name, copy / name)
@@ -35,22 +48,47 @@ def compile_patched(tree: Path, folder: Path) -> HostPool:
 
 
 @pytest.fixture(scope="module", params=["toy", "real"])
-def pool(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> HostPool:
-    """The pool of the small tree, and that of the real one where it is at hand."""
-    tree = TOY_TREE if request.param == "toy" else request.getfixturevalue("optee_tree")
-    return compile_patched(tree, tmp_path_factory.mktemp("pool"))
+def tree(request: pytest.FixtureRequest) -> Path:
+    """The small tree, and the real one where it is at hand."""
+    found: Path = TOY_TREE if request.param == "toy" else request.getfixturevalue("optee_tree")
+    return found
 
 
-def reference(pages: int) -> Reference:
+@pytest.fixture(scope="module")
+def pool(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> HostPool:
+    """A pool with the priority policy and a small reserve."""
+    spec = load(resources.path("specs/policies/priority.tess"), {"reserve": RESERVE})
+    return compile_patched(spec, tree, tmp_path_factory.mktemp("pool"))
+
+
+@pytest.fixture(scope="module")
+def overlapping(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> HostPool:
+    """A pool with three classes, whose windows overlap."""
+    folder = tmp_path_factory.mktemp("overlapping")
+    path = folder / "overlapping.tess"
+    path.write_text(f'spec overlapping "Three classes."\n{HEAD}{OVERLAPPING}', encoding="utf-8")
+    return compile_patched(load(path), tree, folder)
+
+
+def priority_reference(pages: int) -> Reference:
     edge = pages - min(RESERVE, pages)
     windows = {"ordinary": (0, edge), "inference": (edge, pages)}
     return Reference(pages, windows, {"ordinary": "ordinary", "inference": "ordinary"})
 
 
+def overlapping_reference(pages: int) -> Reference:
+    windows = {
+        "ordinary": (0, pages // 2),
+        "inference": (pages // 4, pages // 4 + pages // 2),
+        "vital": (pages // 2, pages),
+    }
+    return Reference(pages, windows, {"ordinary": "ordinary"} | dict.fromkeys(TAS, "ordinary"))
+
+
 def actions(random: Random, ref: Reference, count: int) -> Iterator[tuple[str, int, str, int, int]]:
     """Random operations: name, block, class, offset, bytes."""
     for block in range(count):
-        kind = random.choice(list(TAS))
+        kind = random.choice(list(ref.windows))
         size = random.choice([1, GRANULE, GRANULE + 1, random.randint(1, 12 * GRANULE)])
         if ref.live and random.random() < 0.4:
             yield "free", random.choice(list(ref.live)), kind, 0, 0
@@ -60,17 +98,10 @@ def actions(random: Random, ref: Reference, count: int) -> Iterator[tuple[str, i
             yield "alloc", block, kind, 0, size
 
 
-@settings(
-    max_examples=150,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(seed=st.integers(0, 2**32), pages=st.integers(1, 80))
-def test_search_is_first_fit_in_the_windows(pool: HostPool, seed: int, pages: int) -> None:
-    ref, random = reference(pages), Random(seed)
-    pool.init(pages)
-    for step, (name, block, kind, offset, size) in enumerate(actions(random, ref, 60)):
+def compare(pool: HostPool, ref: Reference, seed: int) -> None:
+    """Sixty random operations give the same offsets in the C and in the reference."""
+    pool.init(ref.pages)
+    for step, (name, block, kind, offset, size) in enumerate(actions(Random(seed), ref, 60)):
         pool.active(TAS[kind])
         if name == "free":
             pool.free(block)
@@ -80,7 +111,33 @@ def test_search_is_first_fit_in_the_windows(pool: HostPool, seed: int, pages: in
             got, wanted = pool.alloc_at(block, offset, size), ref.alloc_at(block, offset, size)
         else:
             got, wanted = pool.alloc(block, size), ref.alloc(block, kind, size)
-        assert got == wanted, f"seed {seed}, {pages} pages, step {step}: {name} {kind} {size}"
+        assert got == wanted, f"seed {seed}, {ref.pages} pages, step {step}: {name} {kind} {size}"
+
+
+many = settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+@many
+@given(seed=st.integers(0, 2**32), pages=st.integers(1, 80))
+def test_search_is_first_fit_in_the_windows(pool: HostPool, seed: int, pages: int) -> None:
+    compare(pool, priority_reference(pages), seed)
+
+
+@many
+@given(seed=st.integers(0, 2**32), pages=st.integers(1, 80))
+def test_windows_may_overlap(overlapping: HostPool, seed: int, pages: int) -> None:
+    compare(overlapping, overlapping_reference(pages), seed)
+
+
+def test_a_wrong_reference_would_be_seen(pool: HostPool) -> None:
+    with pytest.raises(AssertionError, match="step"):
+        for seed in range(20):
+            compare(pool, overlapping_reference(64), seed)
 
 
 def test_reserve_is_there_after_ordinary_tas_took_all(pool: HostPool) -> None:
