@@ -17,7 +17,6 @@ from tessera.lang.types import BOOL, IntType, SortType
 from tessera.lang.walk import walk
 from tessera.model.script import Event, Script, Value, World
 from tessera.prove.encode import Encoder, Env, Lookup, State, has_quantifier
-from tessera.prove.ground import ground
 from tessera.prove.solver import DEFAULT_LIMIT, configure, fresh_context, spent
 from tessera.prove.terms import Sorts, Term, arithmetic
 from tessera.prove.transition import Firing, expand_promise, fire, initial_state
@@ -96,9 +95,8 @@ class Search:
         options = []
         for number, firing in enumerate(firings):
             plain = [g for g in firing.guards if not has_quantifier(g)]
-            # Of guards with quantifiers only the instances at hand; the rest follows in `ask`.
-            instances = ground(_lazy(firing), ())[0]
-            options.append(z3.And(selector == number, *plain, *instances))
+            # Of guards with quantifiers only some instances; the rest follows in `ask`.
+            options.append(z3.And(selector == number, *plain, *_instances(firing)))
         self.solver.add(z3.Or(options))
         self.firings.append(firings)
         self.chosen.append(selector)
@@ -284,6 +282,19 @@ class Search:
 def _lazy(firing: Firing) -> list[Term]:
     """The guards of a firing that have quantifiers."""
     return [*(g for g in firing.guards if has_quantifier(g)), *firing.minimal]
+
+
+def _instances(firing: Firing) -> list[Term]:
+    """Quantified guards at the action's own choices: "nothing fits" contradicts "this fits"."""
+    out = []
+    for guard in firing.guards:
+        if z3.is_quantifier(guard) and guard.num_vars() == 1:
+            out += [
+                z3.substitute_vars(guard.body(), choice)
+                for choice in firing.choices.values()
+                if choice.sort() == guard.var_sort(0)
+            ]
+    return out
 
 
 def _choose(old: Lookup, writers: list[tuple[int, Lookup]], selector: Term) -> Lookup:

@@ -87,11 +87,21 @@ def _search(spec: t.Spec, task: Task, prop: t.Property, settings: Settings) -> F
     bound = prop.within or (expect.within if expect else None) or settings.steps
     if task.kind == "violate":
         return find_violation(spec, prop, bound, settings.limit, settings.seed)
-    formula = prop.formula
-    if task.kind == "witness" and isinstance(formula, t.Quant):
-        true = t.BoolLit(True, BOOL, formula.span)
-        formula = t.Quant("exists", formula.binders, formula.guard, true, BOOL, formula.span)
+    formula = asked_for(prop.formula) if task.kind == "witness" else prop.formula
     return find_state(spec, formula, bound, settings.limit, settings.seed)
+
+
+def asked_for(promise: t.Expr) -> t.Expr:
+    """When a promise can be asked for: its guards, without the `succeeds`."""
+    match promise:
+        case t.Quant(kind="forall"):
+            body = asked_for(promise.body)
+            return t.Quant("exists", promise.binders, promise.guard, body, BOOL, promise.span)
+        case t.Binary(op="=>"):
+            right = asked_for(promise.right)
+            return t.Binary("and", promise.left, right, BOOL, promise.span)
+        case _:
+            return t.BoolLit(True, BOOL, promise.span)
 
 
 # --- many at once ---------------------------------------------------------------------------------
