@@ -50,6 +50,6 @@ if ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
 fi
 
 echo "installing Tessera and its Python packages into $VENV"
-"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[dev]' ||
+"$VENV/bin/python" -m pip install -qq --disable-pip-version-check --editable '.[dev]' ||
 	fail "pip could not install the Python packages" \
 		"the lines above say why; pip reads its index from your own pip configuration"
