@@ -112,6 +112,20 @@ def test_qemu_dies_when_we_are_killed(fake_qemu: Path, tmp_path: Path) -> None:
     assert _gone(pid)
 
 
+def test_a_guest_that_used_up_its_lifetime_is_killed_and_says_so(
+    fake_qemu: Path, tmp_path: Path
+) -> None:
+    _install(fake_qemu)
+    started = qemu.Qemu([], tmp_path / "a.log", tmp_path / "b.log", lifetime=2)
+    pids = _wait_for(fake_qemu)
+    try:
+        with pytest.raises(machine.GuestError, match="used up its lifetime"):
+            machine.Guest(started, tmp_path / "a.log", tmp_path / "b.log")
+        assert all(_gone(pid) for pid in pids)
+    finally:
+        started.kill()
+
+
 def test_a_hung_guest_is_one_error_with_both_consoles(
     fake_qemu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,7 +94,7 @@ def _talk(command: str, timeout: float, patch: Path | None, tree: Path | None) -
     with progress() as say:
         made = building.build(read_patch(patch), tree, say)
         say("booting")
-        with machine.boot(made, name="run") as guest:
+        with machine.boot(made, name="run", lifetime=timeout + 600) as guest:
             say(f"ready after {guest.ready_seconds:.1f} s; running: {command}")
             result = guest.run(command, timeout)
     typer.echo(result.output)
@@ -145,7 +145,7 @@ def shell(patch: PatchOption = None, tree: TreeOption = None) -> None:
     """
     with progress() as say:
         made = building.build(read_patch(patch), tree, say)
-    with machine.boot(made, name="shell") as guest:
+    with machine.boot(made, name="shell", lifetime=24 * 3600) as guest:
         typer.echo(f"ready after {guest.ready_seconds:.1f} s; end with Ctrl-D", err=True)
         while True:
             try:

@@ -92,6 +92,8 @@ class Guest:
             ) from silence
 
     def _why_dead(self) -> str:
+        if self._qemu.expired:
+            return "the guest used up its lifetime"
         if self._qemu.ended():
             return "the guest stopped (a panic of Linux or TF-A ends QEMU)"
         try:
@@ -109,11 +111,13 @@ def boot(
     extra_files: Mapping[str, Path | bytes] | None = None,
     name: str = "guest",
     log_folder: Path | None = None,
+    lifetime: float = qemu.LIFETIME,
 ) -> Iterator[Guest]:
     """Boot `build` with trusted applications `tas` and `extra_files` (guest path -> content).
 
-    Console logs go to `<log_folder>/<name>.linux.log` and `.optee.log`. Raises `TesseraError` when
-    parts are missing or the guest does not come up.
+    Console logs go to `<log_folder>/<name>.linux.log` and `.optee.log`. QEMU is killed
+    after `lifetime` seconds at the latest. Raises `TesseraError` when parts are missing or the
+    guest does not come up.
     """
     parts = toolchain.require()
     console_log, secure_log = _fresh_logs((log_folder or LOG_FOLDER).resolve(), name)
@@ -127,7 +131,7 @@ def boot(
             *("-device", f"loader,file={kernel},addr={tfa.KERNEL_ADDRESS:#x}"),
             *("-device", f"loader,file={archive},addr={devicetree.INITRD_ADDRESS:#x}"),
         ]
-        machine = qemu.Qemu(words, console_log, secure_log)
+        machine = qemu.Qemu(words, console_log, secure_log, lifetime)
         try:
             yield Guest(machine, console_log, secure_log)
         finally:

@@ -12,6 +12,7 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ PROGRAM = "qemu-system-aarch64"
 MACHINE = "virt,secure=on,gic-version=3,acpi=off"  # acpi=off both when dumping and when running
 CPUS = 2
 MEMORY_MIB = 1024
+LIFETIME = 3600.0  # seconds after which QEMU is killed, whatever it does
 SECURE_RAM_BASE = 0x0E000000
 SECURE_RAM_SIZE = 16 * 1024 * 1024
 
@@ -38,7 +40,14 @@ def machine_words() -> list[str]:
 class Qemu:
     """A running QEMU with a console socket, a secure-console log and a QMP socket."""
 
-    def __init__(self, boot_words: list[str], console_log: Path, secure_log: Path) -> None:
+    def __init__(
+        self,
+        boot_words: list[str],
+        console_log: Path,
+        secure_log: Path,
+        lifetime: float = LIFETIME,
+    ) -> None:
+        self.expired = False
         self.console, theirs = socket.socketpair()
         self._qmp, qmp_theirs = socket.socketpair()
         self._buffer = b""
@@ -73,6 +82,9 @@ class Qemu:
         qmp_theirs.close()
         self._qmp.settimeout(20)
         self._ready_for_qmp = False
+        self._clock = threading.Timer(lifetime, self._expire)
+        self._clock.daemon = True
+        self._clock.start()
 
     @property
     def pid(self) -> int:
@@ -85,9 +97,14 @@ class Qemu:
 
     def kill(self) -> None:
         """End QEMU and everything it started."""
+        self._clock.cancel()
         process.kill_group(self._process)
         self.console.close()
         self._qmp.close()
+
+    def _expire(self) -> None:
+        self.expired = True
+        process.kill_group(self._process)
 
     def command(self, name: str, **arguments: object) -> Any:
         """Send a QMP command and return its answer. Raises `TesseraError` when QEMU refuses."""
