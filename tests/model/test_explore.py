@@ -59,6 +59,30 @@ BROKEN = {
 }
 
 
+WRAPS = """
+action grab(o: u32 granules, n: u32 granules) "a guard whose sum wraps" {
+  require n >= 1 granules and o + n <= pool_pages and (forall b in live: not meets(b, o, o + n))
+  fresh e: block where not live(e)
+  live(e) := true
+  start(e) := o
+  size(e) := n
+  owner_of(e) := core
+  for g in granule where o <= g and g < o + n { taken(g) := true  holder(g) := e }
+}
+"""
+
+
+def test_a_guard_that_wraps_is_caught(changed: Changed) -> None:
+    spec = load(changed("vanilla", append=WRAPS))
+    explorer = Explorer(spec, sizes_of(spec, SMALL), seed=1)
+    list(explorer.run(1500, draw=False))
+    summary = explorer.summary
+    assert summary.unexpected is not None and summary.trace is not None
+    assert summary.unexpected.name in {"inside", "no_wrap", "inside_secure"}
+    assert len(summary.trace.steps) == 2
+    assert summary.trace.steps[-1].action.startswith("grab(o = 429496")
+
+
 @pytest.mark.parametrize("fault", BROKEN)
 def test_a_broken_policy_is_caught_with_a_short_run(changed: Changed, fault: str) -> None:
     _, changes, properties = BROKEN[fault]

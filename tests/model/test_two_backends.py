@@ -21,13 +21,20 @@ def by_z3(expr: Expr, env: dict[str, int]) -> int | bool:
     encoder = Encoder(MADE, Sorts.make({}, (), None))
     local = {name: z3.BitVecVal(value, 8) for name, value in env.items()}
     term = encoder.term(expr, Env(State({}), None, local))
+    if z3.is_bool(term):
+        can_be = {wanted: str(asked(encoder, term == wanted)) for wanted in (True, False)}
+        assert set(can_be.values()) == {"sat", "unsat"}
+        return can_be[True] == "sat"
+    number = z3.simplify(term)
+    assert asked(encoder, term != number) == z3.unsat
+    return int(number.as_long())
+
+
+def asked(encoder: Encoder, claim: z3.BoolRef) -> z3.CheckSatResult:
+    """Whether a claim can hold."""
     solver = z3.Solver()
-    solver.add(*encoder.definitions)
-    value = z3.FreshConst(term.sort())
-    solver.add(value == term)
-    assert solver.check() == z3.sat
-    found = solver.model()[value]
-    return z3.is_true(found) if z3.is_bool(found) else int(found.as_long())
+    solver.add(*encoder.definitions, claim)
+    return solver.check()
 
 
 values = st.integers(0, 255)

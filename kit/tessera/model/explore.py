@@ -134,8 +134,10 @@ class Explorer:
             value = self._rng.randrange(_SMALL)
         elif kind < 0.7:
             value = self._rng.randrange(marks[-1] + 2)
-        else:
+        elif kind < 0.94:
             value = self._rng.choice(marks) + self._rng.choice((-1, 0, 0, 1))
+        else:
+            value = -1 - self._rng.randrange(_SMALL)  # the largest ones, which make sums wrap
         return value % top
 
     # --- what it broke ---------------------------------------------------------------------------
