@@ -64,10 +64,20 @@ def _first_tasks(spec: t.Spec) -> list[Task]:
         elif prop.kind != "assume" and _expected_violated(spec, prop):
             tasks.append(Task("violate", prop.name))
         else:
-            tasks += proof_tasks(spec, prop, hypotheses)
+            tasks += proof_tasks(spec, prop, usable(spec, prop, hypotheses))
         if prop.kind == "promise":
             tasks.append(Task("witness", prop.name))
     return tasks
+
+
+def usable(spec: t.Spec, prop: t.Property, standing: tuple[str, ...]) -> tuple[str, ...]:
+    """The hypotheses for one property: itself and the invariants that hold without a `given`.
+
+    One that holds only under a narrower `given` could help nobody but its like; leaving it out
+    keeps the queries small.
+    """
+    general = {p.name for p in spec.properties if isinstance(p.given, t.BoolLit)}
+    return tuple(n for n in standing if n in general or n == prop.name)
 
 
 def proof_tasks(spec: t.Spec, prop: t.Property, hypotheses: tuple[str, ...]) -> list[Task]:
@@ -123,7 +133,7 @@ class _Run:
                     continue
                 # An invariant that failed keeps the hypotheses with which it failed.
                 if prop.name not in final or prop.kind != "invariant" or prop.name in standing:
-                    final[prop.name] = standing
+                    final[prop.name] = usable(self.spec, prop, standing)
             self.ask(
                 task
                 for name, hypotheses in final.items()
