@@ -167,3 +167,19 @@ def test_arrow_keys_step_through_a_trace(sample: Results, tmp_path: Path) -> Non
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert "seen 0 1 2 1 5 5 0" in done.stdout
+
+
+def test_obligations_that_share_a_trace_share_its_picture(sample: Results) -> None:
+    shared = next(o for o in sample.obligations if o.trace)
+    twin = replace(shared, id="vanilla/die/no_residue_at_rest")
+    page = render_html(replace(sample, obligations=(*sample.obligations, twin)))
+    assert page.count('<li class="step">') == 6
+    assert page.count('href="#trace-1"') == 2, "both tiles lead to it"
+
+
+def test_a_witness_is_reached_not_broken(sample: Results) -> None:
+    shared = next(o for o in sample.obligations if o.trace)
+    witness = replace(shared, id="priority/full", property="full", verdict="PROVED")
+    page = render_html(replace(sample, obligations=(witness,)))
+    assert "Reached here:" in page
+    assert "Broken here:" not in page

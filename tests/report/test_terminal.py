@@ -74,3 +74,11 @@ def test_skips_are_said_with_their_mending_command(sample: Results) -> None:
     text = printed(replace(sample, scenarios=skipped))
     assert text.count(why) == 1
     assert "3 scenarios skipped" in text
+
+
+def test_a_trace_that_two_obligations_share_is_printed_once(sample: Results) -> None:
+    one = replace(violated(sample), met=False)
+    two = replace(one, id="vanilla/die/no_residue_at_rest")
+    text = printed(replace(sample, obligations=(one, two)))
+    assert text.count("broken:") == 1
+    assert "same trace as vanilla/free/no_residue_at_rest" in text

@@ -27,9 +27,12 @@ def print_summary(results: Results, console: Console) -> None:
         unmet = f", [bold red]{policy.unmet} not as expected[/]" if policy.unmet else ""
         time = view.seconds(policy.seconds)
         console.print(f"[bold]{escape(policy.name)}[/]  {counts}{unmet}  [dim]({time})[/]")
+    shown: dict[str, str] = {}
     for obligation in results.obligations:
         if not obligation.met:
-            print_obligation(obligation, console)
+            first = shown.setdefault(repr(obligation.trace), obligation.id)
+            same = obligation.trace is not None and first != obligation.id
+            print_obligation(obligation, console, same_trace_as=first if same else "")
     if page.patch:
         parts = ", ".join(f"{part.name} {part.lines}" for part in page.patch.parts)
         used, budget = page.patch.used, page.patch.info.budget
@@ -47,19 +50,28 @@ def print_summary(results: Results, console: Console) -> None:
     )
 
 
-def print_obligation(obligation: Obligation, console: Console) -> None:
-    """Print one obligation in full: where, what, why, and its trace step by step."""
-    style = _style(obligation.verdict)
-    where = f"{obligation.span}: " if obligation.span else ""
+def print_obligation(obligation: Obligation, console: Console, same_trace_as: str = "") -> None:
+    """Print one obligation in full: where, what, why, and its trace step by step.
+
+    `same_trace_as` names an obligation whose trace was printed before and is not printed again.
+    """
     console.print(
-        f"[{style}]{view.MARKS[obligation.verdict]} {obligation.verdict}[/] "
-        f"[bold]{escape(obligation.id)}[/] [dim]({escape(where)}expected {obligation.expect})[/]"
+        f"[{_style(obligation.verdict)}]{view.MARKS[obligation.verdict]} {obligation.verdict}[/] "
+        f"[bold]{escape(obligation.id)}[/] [dim](expected {escape(obligation.expect)})[/]",
+        soft_wrap=True,
     )
-    console.print(f"  {escape(obligation.doc)}", style="dim")
-    if obligation.detail:
-        console.print(f"  {escape(obligation.detail)}")
-    if obligation.trace:
+    detail = f"; {obligation.detail}" if obligation.detail else ""
+    console.print(_indented(f"[dim]{escape(obligation.doc)}{escape(detail)}[/]"))
+    if obligation.span:
+        console.print(f"  [dim]{escape(obligation.span)}[/]", soft_wrap=True)
+    if same_trace_as:
+        console.print(f"  same trace as {escape(same_trace_as)}")
+    elif obligation.trace:
         print_trace(obligation, console)
+
+
+def _indented(text: str, columns: int = 2) -> Padding:
+    return Padding(text, (0, 0, 0, columns), expand=False)
 
 
 def print_trace(obligation: Obligation, console: Console) -> None:
@@ -69,23 +81,23 @@ def print_trace(obligation: Obligation, console: Console) -> None:
         return
     if trace.constants:
         constants = ", ".join(f"{name} = {value}" for name, value in trace.constants.items())
-        console.print(Padding(f"with {escape(constants)}", (0, 0, 0, 2), expand=False))
+        console.print(_indented(f"with {escape(constants)}"))
     strips = [strip for step in trace.steps for strip in step.strips]
     plain = not console.encoding.lower().startswith("utf")
     lines = iter(strip_lines(strips, max(min(console.width, 100) - 5, 20), plain=plain))
     for number, step in enumerate(trace.steps):
-        console.print(
-            Padding(f"{number}. [bold]{escape(step.action)}[/]", (0, 0, 0, 2), expand=False)
-        )
+        console.print(_indented(f"{number}. [bold]{escape(step.action)}[/]"))
         if step.changes:
             changes = escape("; ".join(step.changes))
-            console.print(Padding(f"[dim]{changes}[/]", (0, 0, 0, 5), expand=False))
+            console.print(_indented(f"[dim]{changes}[/]", 5))
         for _ in step.strips:
             console.print("     ", next(lines), sep="", no_wrap=True, crop=False)
     if strips:
         console.print(f"     {escape(legend(strips, plain=plain))}", style="dim")
     if trace.broken:
-        console.print(f"  [red]broken:[/] {escape(trace.broken)}")
+        reached = obligation.verdict == "PROVED"
+        word = "[green]reached:[/]" if reached else "[red]broken:[/]"
+        console.print(_indented(f"{word} {escape(trace.broken)}"))
 
 
 def _scenarios(scenarios: tuple[Scenario, ...]) -> Table:

@@ -64,6 +64,7 @@ class TraceView:
     """A counterexample, ready to step through."""
 
     anchor: str
+    ids: tuple[str, ...]  # of all obligations that share the trace
     obligation: Obligation
     steps: tuple[StepView, ...]
     groups: tuple[str, ...]
@@ -137,7 +138,7 @@ def page_of(results: Results) -> Page:
         results,
         summary_of(results),
         policies_of(results.obligations),
-        tuple(_trace(o, i) for i, o in enumerate(_with_traces(results.obligations), start=1)),
+        tuple(_trace(same, i) for i, same in enumerate(_traced(results.obligations), start=1)),
         _patch(results.patch) if results.patch else None,
         tuple(ScenarioView(s, _figures(s)) for s in results.scenarios),
         tuple(dict.fromkeys(s.skipped for s in results.scenarios if s.skipped)),
@@ -200,11 +201,16 @@ def _count(number: int, noun: str) -> str:
 
 
 def split_id(obligation: Obligation) -> tuple[str, str]:
-    """The policy and the action of an obligation id such as `priority/alloc/disjoint`."""
-    parts = obligation.id.split("/")
-    policy = parts[0] if len(parts) > 1 else ""
-    action = "/".join(parts[1:-1]) if len(parts) > 2 else ""
-    return policy, action
+    """The policy of an obligation and what of its property it is about, e.g. the action `alloc`.
+
+    `priority/alloc/disjoint` is about `alloc`, `priority/promise/witness` about `witness`.
+    """
+    policy, *rest = obligation.id.split("/") if "/" in obligation.id else ("", obligation.id)
+    if obligation.property in rest:
+        rest.remove(obligation.property)
+    else:
+        rest = rest[:-1]
+    return policy, "/".join(rest)
 
 
 def policies_of(obligations: Iterable[Obligation]) -> tuple[Policy, ...]:
@@ -248,17 +254,29 @@ def _row(name: str, cells: dict[str, Obligation], actions: tuple[str, ...], most
     )
 
 
-def _with_traces(obligations: Iterable[Obligation]) -> list[Obligation]:
-    return [o for o in obligations if o.trace is not None and o.trace.steps]
+def _traced(obligations: Iterable[Obligation]) -> list[list[Obligation]]:
+    """Obligations with a trace, those that share one together; what broke comes first."""
+    groups: list[list[Obligation]] = []
+    for o in obligations:
+        if o.trace is None or not o.trace.steps:
+            continue
+        same = next((g for g in groups if g[0].trace == o.trace and g[0].doc == o.doc), None)
+        if same is None:
+            groups.append([o])
+        else:
+            same.append(o)
+    return sorted(groups, key=lambda group: group[0].verdict == "PROVED")
 
 
-def _trace(obligation: Obligation, number: int) -> TraceView:
+def _trace(same: list[Obligation], number: int) -> TraceView:
+    obligation = same[0]
     assert obligation.trace is not None
     steps = obligation.trace.steps
     pictures = trace_pictures(steps)
     groups = groups_of([strip for step in steps for strip in step.strips])
     views = tuple(StepView(s, p) for s, p in zip(steps, pictures, strict=True))
-    return TraceView(f"trace-{number}", obligation, views, groups, _shows(views))
+    ids = tuple(o.id for o in same)
+    return TraceView(f"trace-{number}", ids, obligation, views, groups, _shows(views))
 
 
 def _shows(views: Iterable[StepView]) -> Shows:
@@ -295,6 +313,8 @@ def figure(value: float | None) -> str:
 
 def seconds(value: float) -> str:
     """A duration for reading, e.g. `0.04 s`, `2.3 s`, `1 min 12 s`."""
+    if value < 0.005:
+        return "0 s"
     if value >= 60:
         return f"{int(value // 60)} min {int(value % 60)} s"
     return f"{value:.2f} s" if value < 1 else f"{value:.1f} s"
