@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from tessera import resources
 from tessera.emit import make_patch
 from tessera.errors import TesseraError
 from tessera.lang import load
@@ -39,7 +40,7 @@ def patch(
 
     Example: `tessera patch specs/policies/priority.tess --tree optee_os -o priority.patch --stat`
     """
-    made = make_patch(load(spec), tree, context=context)
+    made = make_patch(load(resources.find_spec(spec)), tree, context=context)
     if output is not None:
         _write(output, made.text)
     if as_json:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from tessera import resources
 from tessera.cli.guest import progress
 from tessera.errors import EXIT_UNMET
 from tessera.guest import machine, validation
@@ -42,7 +43,7 @@ def validate(
 
     Example: `tessera validate specs/policies/priority.tess`
     """
-    checked = load(spec)
+    checked = load(resources.find_spec(spec))
     with progress() as say:
         shown = validation.validate(
             checked, tree=tree, names=scenario or (), progress=say, log_folder=logs
