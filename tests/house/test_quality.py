@@ -84,3 +84,9 @@ def test_every_module_says_what_it_is_for_and_stays_short() -> None:
         text = file.read_text(encoding="utf-8")
         assert ast.get_docstring(ast.parse(text)), f"{file} has no docstring"
         assert len(text.splitlines()) <= MAX_LINES, f"{file} has more than one idea"
+
+
+def test_test_modules_have_names_of_their_own() -> None:
+    """Two modules of one name stop pytest before the first test."""
+    names = [file.name for file in (REPO / "tests").rglob("*.py") if file.name != "conftest.py"]
+    assert sorted(names) == sorted(set(names))
