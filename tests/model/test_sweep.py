@@ -235,3 +235,25 @@ def test_functions_are_swept_through_their_parameters() -> None:
     assert terms.run(one, {}, made=made) is True
     assert terms.run(two, {}, made=made) is False
     assert one.type == BOOL
+
+
+@given(terms.formulas(("x", "z"), 2), terms.formulas(("x", "z"), 1), terms.formulas(("x",), 1))
+@settings(max_examples=30, deadline=None)
+def test_a_quantifier_in_a_sweep_is_exact(body: Expr, guard: Expr, more: Expr) -> None:
+    """Swept over x, with a search for z inside, against all z for every ninth x."""
+    few = set(range(0, 256, 9)) | {255}
+    for kind in ("exists", "forall"):
+        formula = binary("or", quant(kind, "z", guard, body), more)
+        holds = {x for x in few if terms.meaning(formula, {"x": x})}
+        assert truth_of(formula, 0) & few == holds
+
+
+def test_a_search_that_one_witness_settles_needs_no_points() -> None:
+    """For every n up to 2^20 there is an o with o + n <= 2^21: nothing is tried one by one."""
+    o, n = local("o", U32), local("n", U32)
+    room = binary("<=", binary("+", o, n), wide(1 << 21, U32))
+    search = quant("exists", "o", binary("<=", wide(7, U32), o), room, U32)
+    large = binary("<=", n, wide(1 << 20, U32))
+    assert terms.run(quant("forall", "n", large, search, U32), {}) is True
+    blocked = quant("forall", "o", TRUE, binary("<", o, wide(2**32 - 1, U32)), U32)
+    assert terms.run(quant("exists", "n", large, binary("and", search, blocked), U32), {}) is False

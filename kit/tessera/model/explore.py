@@ -29,6 +29,7 @@ EPISODE = 250
 """Steps until a run starts again in a new world."""
 _DRAWS = 48
 _SMALL = 5
+_PICKS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Explorer:
         drawer = Drawer(self.spec, simulator.machine.engine)
         yield self._turn("", simulator, drawer if draw else None)
         while self.summary.steps < steps and self.summary.unexpected is None:
-            event = self._pick(simulator) if len(self._events) < EPISODE else None
+            event = self._fire(simulator) if len(self._events) < EPISODE else None
             if event is None:
                 if not self._events:
                     return  # nothing can ever happen here
@@ -87,7 +88,6 @@ class Explorer:
                 drawer = Drawer(self.spec, simulator.machine.engine)
                 yield self._turn("", simulator, drawer if draw else None)
                 continue
-            simulator.fire(event)
             self._events.append(event)
             self.summary.steps += 1
             self.summary.actions[event.action] += 1
@@ -102,6 +102,19 @@ class Explorer:
         return simulator
 
     # --- what happens next -----------------------------------------------------------------------
+
+    def _fire(self, simulator: Simulator) -> Event | None:
+        """Take a random step; None when no action is found that can fire."""
+        for _ in range(_PICKS):
+            event = self._pick(simulator)
+            if event is None:
+                return None
+            try:
+                simulator.fire(event)
+                return event
+            except Undecided:  # an update that is too large to write out
+                continue
+        return None
 
     def _pick(self, simulator: Simulator) -> Event | None:
         """A random event that can fire; every action gets its turn at being tried first."""

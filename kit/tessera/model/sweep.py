@@ -32,6 +32,7 @@ from tessera.model.sweep_logic import (
     points,
 )
 from tessera.model.sweep_read import compile_read
+from tessera.model.sweep_search import guided
 from tessera.model.values import elements, is_integer, width_of
 
 Names = frozenset[str]
@@ -60,7 +61,7 @@ class Sweeper:
         if isinstance(expr, Quant) and not is_integer(expr.binders[0].type):
             return self._finite(expr, scope, swept)
         if isinstance(expr, Quant):
-            return self._pointwise(expr, scope, swept)
+            return guided(self, expr, scope, swept, self._pointwise(expr, scope, swept))
         return self._leaf(expr, scope, swept)
 
     def _logic(self, expr: Unary | Binary, scope: Scope, swept: Names) -> TruthCode:
