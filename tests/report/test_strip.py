@@ -72,6 +72,11 @@ def test_places_and_glyphs_keep_still_between_steps() -> None:
     assert groups_of(steps) == ("inference", "ordinary")
 
 
+def test_a_zone_of_no_size_is_not_explained() -> None:
+    assert "reserve" not in legend([Strip("p", 8, zones=(Mark("reserve", 8, 0),))])
+    assert "reserve" in legend([Strip("p", 8, zones=(Mark("reserve", 7, 1),))])
+
+
 def test_control_characters_in_names_do_not_reach_the_terminal() -> None:
     strip = Strip("\x1b[31mpool", 10, (Run("\x1b]0;t\x07", "x", 0, 10),))
     assert all(c.isprintable() for c in render_strip(strip))

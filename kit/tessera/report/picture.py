@@ -73,7 +73,7 @@ def trace_pictures(steps: Sequence[Step]) -> tuple[tuple[Picture, ...], ...]:
 
 
 def _picture(strip: Strip, scale: Scale, groups: tuple[str, ...], before: Strip | None) -> Picture:
-    boxes = [_box(scale, z.start, z.size, "zone", z.label) for z in strip.zones]
+    boxes = [_box(scale, z.start, z.size, "zone", z.label) for z in strip.zones if z.size > 0]
     if extent(strip) > strip.length or scale.cuts[-1] > strip.length:
         boxes.append(_box(scale, strip.length, scale.cuts[-1] - strip.length, "outside", "outside"))
     gone = set(before.runs) - set(strip.runs) if before else set()

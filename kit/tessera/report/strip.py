@@ -102,7 +102,7 @@ def legend(strips: Iterable[Strip], *, plain: bool = False) -> str:
         parts.append(f"{glyphs.residue} residue")
     if any(stale_ranges(strip) for strip in shown):
         parts.append(f"{glyphs.stale} another's content in a live block")
-    zones = sorted({zone.label for strip in shown for zone in strip.zones})
+    zones = sorted({zone.label for strip in shown for zone in strip.zones if zone.size > 0})
     parts += [f"{glyphs.zone} {label}" for label in zones]
     if any(clashes(strip) for strip in shown):
         parts.append(f"{glyphs.clash} overlap")
