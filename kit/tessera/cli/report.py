@@ -67,7 +67,7 @@ def report(
     else:
         console = Console(highlight=False)
         print_summary(results, console)
-        console.print(f"report: {(output / PAGE).resolve()}", soft_wrap=True)
+        console.print(f"report: {output / PAGE}", soft_wrap=True)
     raise typer.Exit(results.exit_code)
 
 
