@@ -101,7 +101,8 @@ class PrivateApt:
                 self._apt("apt-get", "-oAPT::Update::Error-Mode=any", "update")
                 return
             except TesseraError as error:
-                progress(f"package lists: try {attempt} of {_TRIES} failed")
+                why = next((x for x in error.message.splitlines() if x.startswith("E: ")), "")
+                progress(f"package lists: try {attempt} of {_TRIES} failed. {why}".rstrip())
                 last = error
                 time.sleep(_PAUSE)
         if not any((self.folder / "lists").glob("*_Packages*")):
