@@ -47,7 +47,9 @@ def _environment(clean: bool) -> dict[str, str]:
     A clean one also lacks every variable (`CC`, `DEBUG`, `PLATFORM`, ...) that a build would obey.
     """
     if clean:
-        return {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("HOME", "TMPDIR") if name in os.environ}
+        # Scripts of older trees start `python3` by name and need the one that apt gave modules to.
+        return {**kept, "PATH": f"/usr/bin:/bin:{os.environ.get('PATH', '')}"}
     return {
         name: os.environ[name] for name in os.environ if not name.startswith(("MAKE", "MFLAGS"))
     }
