@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tessera.report.scale import Scale, extent, scale_of
-from tessera.report.strip import clashes, groups_of, is_stale
+from tessera.report.strip import clashes, is_stale
 from tessera.results import Mark, Run, Step, Strip
 
 WIDTH = 960  # pixels of a strip
@@ -54,14 +54,18 @@ class Picture:
     width: int = WIDTH
 
 
-def trace_pictures(steps: Sequence[Step]) -> tuple[tuple[Picture, ...], ...]:
-    """The pictures of every step; pools of one title share their scale and colours."""
+def trace_pictures(
+    steps: Sequence[Step], groups: tuple[str, ...]
+) -> tuple[tuple[Picture, ...], ...]:
+    """The pictures of every step; pools of one title share their scale.
+
+    `groups` are all classes of the page: their order gives the colours, the same in every trace.
+    """
     by_title: dict[str, list[Strip]] = {}
     for step in steps:
         for strip in step.strips:
             by_title.setdefault(strip.title, []).append(strip)
     scales = {title: scale_of(pools, WIDTH, _LEAST, _GAP) for title, pools in by_title.items()}
-    groups = groups_of([strip for pools in by_title.values() for strip in pools])
     shown: list[tuple[Picture, ...]] = []
     last: dict[str, Strip] = {}
     for step in steps:

@@ -26,7 +26,9 @@ def print_summary(results: Results, console: Console) -> None:
         counts = ", ".join(f"[{_style(v)}]{n} {v.lower()}[/]" for v, n in policy.counts)
         unmet = f", [bold red]{policy.unmet} not as expected[/]" if policy.unmet else ""
         time = view.seconds(policy.seconds)
-        console.print(f"[bold]{escape(policy.name)}[/]  {counts}{unmet}  [dim]({time} of solving)[/]")
+        console.print(
+            f"[bold]{escape(policy.name)}[/]  {counts}{unmet}  [dim]({time} of solving)[/]"
+        )
     shown: dict[str, str] = {}
     for obligation in results.obligations:
         if not obligation.met:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tessera.report.diff import Diff, parse_patch
 from tessera.report.picture import Picture, trace_pictures
 from tessera.report.strip import groups_of
-from tessera.results import Obligation, PatchInfo, Results, Scenario, Step
+from tessera.results import Obligation, PatchInfo, Results, Scenario, Step, Strip
 
 MARKS = {
     "PROVED": "✓",
@@ -67,7 +67,7 @@ class TraceView:
     ids: tuple[str, ...]  # of all obligations that share the trace
     obligation: Obligation
     steps: tuple[StepView, ...]
-    groups: tuple[str, ...]
+    groups: tuple[str, ...]  # of the whole page; the place gives the colour
     shows: Shows
 
 
@@ -134,11 +134,13 @@ class Page:
 
 def page_of(results: Results) -> Page:
     """Arrange the results; nothing is recomputed."""
+    traced = _traced(results.obligations)
+    groups = groups_of(strip for same in traced for strip in _strips(same[0]))
     return Page(
         results,
         summary_of(results),
         policies_of(results.obligations),
-        tuple(_trace(same, i) for i, same in enumerate(_traced(results.obligations), start=1)),
+        tuple(_trace(same, i, groups) for i, same in enumerate(traced, start=1)),
         _patch(results.patch) if results.patch else None,
         tuple(ScenarioView(s, _figures(s)) for s in results.scenarios),
         tuple(dict.fromkeys(s.skipped for s in results.scenarios if s.skipped)),
@@ -268,12 +270,16 @@ def _traced(obligations: Iterable[Obligation]) -> list[list[Obligation]]:
     return sorted(groups, key=lambda group: group[0].verdict == "PROVED")
 
 
-def _trace(same: list[Obligation], number: int) -> TraceView:
+def _strips(obligation: Obligation) -> list[Strip]:
+    steps = obligation.trace.steps if obligation.trace else ()
+    return [strip for step in steps for strip in step.strips]
+
+
+def _trace(same: list[Obligation], number: int, groups: tuple[str, ...]) -> TraceView:
     obligation = same[0]
     assert obligation.trace is not None
     steps = obligation.trace.steps
-    pictures = trace_pictures(steps)
-    groups = groups_of([strip for step in steps for strip in step.strips])
+    pictures = trace_pictures(steps, groups)
     views = tuple(StepView(s, p) for s, p in zip(steps, pictures, strict=True))
     ids = tuple(o.id for o in same)
     return TraceView(f"trace-{number}", ids, obligation, views, groups, _shows(views))
