@@ -55,7 +55,7 @@ def test_every_box_lies_on_the_strip_and_ticks_do_not_touch(sample: Results) -> 
         steps = obligation.trace.steps if obligation.trace else ()
         for shown in trace_pictures(steps, GROUPS):
             for picture in shown:
-                assert all(0 <= b.x and b.x + b.width <= WIDTH for b in picture.boxes)
+                assert all(b.x >= 0 and b.x + b.width <= WIDTH for b in picture.boxes)
                 places = [tick.x for tick in picture.ticks]
                 assert places == sorted(places)
                 assert picture.ticks[0].text == "0"
