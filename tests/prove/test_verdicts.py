@@ -174,3 +174,10 @@ def test_a_run_that_the_simulator_refuses_is_our_error(
     assert found["up/in_range"].verdict == "ERROR"
     assert "does not reproduce" in found["up/in_range"].detail
     assert not found["up/in_range"].met
+
+
+def test_a_literal_beside_an_unbounded_integer_is_one(verdicts: Check) -> None:
+    found = verdicts("spec twice\nlemma twice unbounded: forall n: nat: n + n == 2 * n\n")
+    assert found["twice"].verdict == "PROVED"
+    found = verdicts("spec thrice\nlemma thrice unbounded: forall n: nat: n + n == n * 3\n")
+    assert found["thrice"].verdict == "CTI"

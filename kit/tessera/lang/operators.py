@@ -322,6 +322,8 @@ def is_literal(expr: s.Expr) -> bool:
 
 def _own_unit(expr: s.Expr, like: Type | None) -> Type | None:
     """What a literal factor or divisor becomes beside `like`: only one with a unit takes one."""
+    if isinstance(like, NatType) and is_literal(expr):
+        return like
     if not isinstance(like, IntType) or not is_literal(expr):
         return None
     unit = _unit(expr)

@@ -19,6 +19,7 @@ from tessera.model.script import Event, Script, Value, World
 from tessera.prove.encode import Encoder, Env, Lookup, State, has_quantifier
 from tessera.prove.solver import DEFAULT_LIMIT, configure, fresh_context, spent
 from tessera.prove.terms import Sorts, Term, arithmetic
+from tessera.prove.tidy import in_order
 from tessera.prove.transition import Firing, expand_promise, fire, initial_state
 
 MOST_THINGS = 2
@@ -357,34 +358,3 @@ def _deepen(search: Search, steps: int, goal: Callable[[], Term]) -> Found:
         if found.status != "none" or len(search.firings) >= steps:
             return found
         search.extend()
-
-
-def in_order(script: Script) -> Script:
-    """The same run with unnamed things numbered in the order in which they appear."""
-    renamed: dict[str, str] = {}
-    for elements in script.world.universe.values():
-        fresh = [e for e in elements if e[-1:].isdigit()]
-        used: list[str] = []
-        for event in script.events:
-            for value in (*event.args.values(), *event.choices.values()):
-                if value in fresh and value not in used:
-                    used.append(str(value))
-        rest = [e for e in fresh if e not in used]
-        renamed |= dict(zip([*used, *rest], fresh, strict=True))
-
-    def new(value: Value) -> Value:
-        return renamed.get(value, value) if isinstance(value, str) else value
-
-    events = tuple(
-        Event(
-            e.action,
-            {k: new(v) for k, v in e.args.items()},
-            {k: new(v) for k, v in e.choices.items()},
-        )
-        for e in script.events
-    )
-    tables = {
-        name: {tuple(new(k) for k in key): new(v) for key, v in sorted(table.items(), key=str)}
-        for name, table in script.world.tables.items()
-    }
-    return Script(World(script.world.scalars, script.world.universe, tables), events)

@@ -15,6 +15,7 @@ from tessera.prove.bounded import MOST_THINGS, Found
 from tessera.prove.induct import untouched
 from tessera.prove.solver import Answer
 from tessera.prove.tasks import Done, Settings, Task
+from tessera.prove.tidy import trimmed
 from tessera.results import Obligation, Trace
 
 UNTOUCHED = "the action changes nothing that the property reads"
@@ -224,7 +225,10 @@ class Judge:
         return out
 
     def _replayed(self, found: Found, prop: t.Property) -> Trace | None:
-        return replay(self.spec, found.script, prop.name) if found.script is not None else None
+        if found.script is None:
+            return None
+        trace = replay(self.spec, trimmed(found.script), prop.name)
+        return trace if trace.replayed else replay(self.spec, found.script, prop.name)
 
 
 def _resource(done: Done | None) -> int:
