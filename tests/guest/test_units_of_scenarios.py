@@ -91,8 +91,7 @@ def test_pool_statistics_are_read() -> None:
         "Size of pool:                          15728640\n"
     )
     assert bench.parse_pool(text) == (942080, 15728640)
-    with pytest.raises(InconclusiveError):
-        bench.parse_pool("no statistics here")
+    assert bench.parse_pool("Physical TA memory\nno statistics here") is None
 
 
 HOG = (
@@ -132,6 +131,13 @@ def test_starve_tells_refusal_from_success(monkeypatch: pytest.MonkeyPatch) -> N
     refused = _starve(monkeypatch, "0xffff000c", "cannot open the TA: 0xffff000c\n", 1)
     assert not refused.passed
     assert "out of memory" in refused.detail
+
+
+def test_starve_judges_without_pool_statistics_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "STATS", "none\n")
+    outcome = _starve(monkeypatch, "0xffff000c", "", 0)
+    assert outcome.passed
+    assert set(outcome.figures) == {"hog_instances", "hog_blocks", "hog_bytes"}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from tessera.guest.scenarios.bench import (
     InconclusiveError,
     compare,
     parse_pool,
-    pool_figures,
 )
 from tessera.results import Outcome
 
@@ -27,6 +26,7 @@ DOC = "With ordinary TAs holding every page that they can get, the inference TA 
 INSTANCES = 4
 _OUT = "/tmp/one_logits.f32"
 _INFER = f"tessera_dnn infer {MODEL} {ONE_IMAGE} {_OUT}"
+_STATISTICS = "xtest --stats --alloc"
 _STATUS = re.compile(r"^dnn status (\d+)$", re.MULTILINE)
 _HOG = re.compile(r"^hog: instances (\d+) blocks (\d+) bytes (\d+) refusal (0x[0-9a-f]+)", re.M)
 OUT_OF_MEMORY = 0xFFFF000C
@@ -36,9 +36,9 @@ def trial(bench: Bench) -> Outcome:
     """Fill the memory from ordinary TAs, then infer one digit."""
     with bench.boot(NAME) as guest:
         _control(guest)
-        idle, _size = pool_figures(guest)
+        idle = parse_pool(guest.run(_STATISTICS).output)
         guest.run(f"rm -f {_OUT}")
-        meanwhile = f"xtest --stats --alloc; {_INFER}; echo dnn status $?"
+        meanwhile = f"{_STATISTICS}; {_INFER}; echo dnn status $?"
         result = guest.run(f"tessera_hog {INSTANCES} sh -c '{meanwhile}'", timeout=180)
         figures = _hog_figures(result, idle)
         works, why = _judge(guest, result)
@@ -56,22 +56,24 @@ def _control(guest: Guest) -> None:
         raise InconclusiveError(f"inference fails even without the hog: {result.output.strip()}")
 
 
-def _hog_figures(result: RunResult, idle: int) -> dict[str, float]:
+def _hog_figures(result: RunResult, idle: tuple[int, int] | None) -> dict[str, float]:
     hog = _HOG.search(result.output)
     if hog is None:
         raise InconclusiveError(f"the hog did not work: {result.output.strip()[-300:]}")
     instances, blocks, taken = (int(hog.group(place)) for place in (1, 2, 3))
     if int(hog.group(4), 16) != OUT_OF_MEMORY or blocks == 0:
         raise InconclusiveError(f"the hog was not refused memory: {hog.group(0)}")
-    allocated, size = parse_pool(result.output)
-    return {
+    figures: dict[str, float] = {
         "hog_instances": instances,
         "hog_blocks": blocks,
         "hog_bytes": taken,
-        "pool_bytes": size,
-        "pool_allocated_idle": idle,
-        "pool_allocated_starved": allocated,
     }
+    starved = parse_pool(result.output)
+    if idle is not None and starved is not None:
+        figures["pool_bytes"] = starved[1]
+        figures["pool_allocated_idle"] = idle[0]
+        figures["pool_allocated_starved"] = starved[0]
+    return figures
 
 
 def _judge(guest: Guest, result: RunResult) -> tuple[bool, str]:
