@@ -8,7 +8,7 @@ Non-goals: printing and exit codes (see `tessera.cli.check`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 
 from tessera.lang import typed as t
 from tessera.prove.induct import untouched
@@ -39,7 +39,8 @@ def check(
     """
     settings = Settings(limit, seed, steps, jobs or processors())
     run = _Run(spec, settings, progress)
-    run.ask(_first_tasks(spec))
+    run.hunt()
+    run.ask(_first_tasks(spec, run.refuted))
     proved = run.settle()
     return Judge(spec, run.answers, proved, settings).obligations()
 
@@ -49,9 +50,9 @@ def _expected_violated(spec: t.Spec, prop: t.Property) -> bool:
     return expect is not None and expect.verdict == "violated"
 
 
-def _first_tasks(spec: t.Spec) -> list[Task]:
-    hypotheses = tuple(
-        p.name for p in spec.properties if p.kind == "invariant" and not _expected_violated(spec, p)
+def _first_tasks(spec: t.Spec, refuted: Set[str]) -> list[Task]:
+    standing = tuple(
+        p.name for p in spec.properties if p.kind == "invariant" and p.name not in refuted
     )
     tasks = [Task("sane")]
     if spec.actions:
@@ -63,8 +64,8 @@ def _first_tasks(spec: t.Spec) -> list[Task]:
             tasks.append(Task("reach", prop.name))
         elif prop.kind != "assume" and _expected_violated(spec, prop):
             tasks.append(Task("violate", prop.name))
-        else:
-            tasks += proof_tasks(spec, prop, usable(spec, prop, hypotheses))
+        elif prop.name not in refuted:
+            tasks += proof_tasks(spec, prop, usable(spec, prop, standing))
         if prop.kind == "promise":
             tasks.append(Task("witness", prop.name))
     return tasks
@@ -102,8 +103,21 @@ class _Run:
         self.settings = settings
         self.progress = progress
         self.answers: dict[Task, Done] = {}
+        self.refuted = {p.name for p in spec.properties if _expected_violated(spec, p)}
         self._asked = 0
         self._answered = 0
+
+    def hunt(self) -> None:
+        """Look for very short runs first: most mistakes have one, and proofs need not be tried."""
+        hunted = [
+            Task("hunt", p.name)
+            for p in self.spec.properties
+            if p.kind in ("invariant", "step", "promise") and p.name not in self.refuted
+        ]
+        self.ask(hunted)
+        self.refuted |= {
+            task.prop for task in hunted if self.answers[task].found[0][1].status == "found"
+        }
 
     def ask(self, tasks: Iterable[Task]) -> None:
         """Run the tasks that were not run yet."""
@@ -124,12 +138,12 @@ class _Run:
         standing = tuple(
             p.name
             for p in self.spec.properties
-            if p.kind == "invariant" and not _expected_violated(self.spec, p)
+            if p.kind == "invariant" and p.name not in self.refuted
         )
         final: dict[str, tuple[str, ...]] = {}
         while True:
             for prop in self.spec.properties:
-                if prop.kind in ("assume", "cover") or _expected_violated(self.spec, prop):
+                if prop.kind in ("assume", "cover") or prop.name in self.refuted:
                     continue
                 # An invariant that failed keeps the hypotheses with which it failed.
                 if prop.name not in final or prop.kind != "invariant" or prop.name in standing:

@@ -22,6 +22,11 @@ FIRST_TRY = 150_000
 """Resource units before a split is tried."""
 
 
+SECOND_TRY = 1_000_000
+"""Resource units for the original query, quantifiers and all, when the weakened one fails: enough
+to find most counterexamples to induction, and a proof is not to be expected there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """An obligation: it holds when `assumed` contradicts each of the `ways` to fail.
@@ -58,7 +63,7 @@ def decide(query: Query, limit: int = DEFAULT_LIMIT, seed: int = 0) -> Answer:
     if status == "sat":
         # The weakened query says nothing then; ask the original, quantifiers and all.
         left = max(1, limit - budget.spent)
-        answer = ask(script([*query.assumed, z3.Or(query.ways)]), left, seed)
+        answer = ask(script([*query.assumed, z3.Or(query.ways)]), min(SECOND_TRY, left), seed)
         budget.spent += answer.resource
         status, budget.reason = answer.status, answer.reason
     return Answer(status, time.perf_counter() - began, budget.spent, budget.reason)

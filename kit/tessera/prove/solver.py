@@ -16,7 +16,7 @@ import z3
 
 from tessera.prove.terms import Term
 
-DEFAULT_LIMIT = 40_000_000
+DEFAULT_LIMIT = 20_000_000
 """Resource units of Z3 (its `rlimit`): a few seconds of work at most on the shipped specs."""
 
 

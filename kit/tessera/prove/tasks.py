@@ -20,11 +20,15 @@ from tessera.prove.decide import decide
 from tessera.prove.induct import Induction
 from tessera.prove.solver import Answer, ask, script
 
+HUNT_STEPS = 2
+HUNT_LIMIT = 1_000_000
+"""A quick look for short runs, per length, before a proof is tried."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Task:
-    """`kind`: init, step, here (proofs); violate, reach, firings, witness (searches); sane (are
-    the assumptions satisfiable?). `action` is for step; `hypotheses` for proofs."""
+    """`kind`: init, step, here (proofs); hunt, violate, reach, firings, witness (searches); sane
+    (are the assumptions satisfiable?). `action` is for step; `hypotheses` for proofs."""
 
     kind: str
     prop: str = ""
@@ -85,6 +89,8 @@ def _prove(spec: t.Spec, task: Task, prop: t.Property, settings: Settings) -> An
 def _search(spec: t.Spec, task: Task, prop: t.Property, settings: Settings) -> Found:
     expect = spec.expects.get(prop.name)
     bound = prop.within or (expect.within if expect else None) or settings.steps
+    if task.kind == "hunt":
+        return find_violation(spec, prop, HUNT_STEPS, HUNT_LIMIT, settings.seed)
     if task.kind == "violate":
         return find_violation(spec, prop, bound, settings.limit, settings.seed)
     formula = asked_for(prop.formula) if task.kind == "witness" else prop.formula

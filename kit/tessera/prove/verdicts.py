@@ -50,7 +50,7 @@ class Judge:
             elif prop.name in self.proved:
                 out += self._proof(prop, self.proved[prop.name])
             else:
-                out.append(self._expected_violation(prop))
+                out.append(self._refuted(prop))
             if prop.kind == "promise" and empty is None:
                 out.append(self._witness(prop))
         return tuple(out + self._reachable())
@@ -170,22 +170,23 @@ class Judge:
             f"{MOST_THINGS} unnamed things of each sort, breaks it: a stronger invariant is needed"
         )
 
-    def _expected_violation(self, prop: t.Property) -> Obligation:
-        done = self.answers[Task("violate", prop.name)]
+    def _refuted(self, prop: t.Property) -> Obligation:
+        """A property that a search was to break, or broke before a proof was tried."""
+        asked = self.answers.get(Task("violate", prop.name))
+        done = asked or self.answers[Task("hunt", prop.name)]
+        expect = "violated" if asked else "proved"
         found = done.found[0][1]
         if found.status == "found":
             trace = self._replayed(found, prop)
             if trace is None or not trace.replayed:
                 detail = _unreplayed(trace)
-                return self._make(prop.name, prop, "ERROR", done, detail, trace, expect="violated")
+                return self._make(prop.name, prop, "ERROR", done, detail, trace, expect=expect)
             detail = f"broken after {found.steps} steps"
-            return self._make(prop.name, prop, "VIOLATED", done, detail, trace, expect="violated")
+            return self._make(prop.name, prop, "VIOLATED", done, detail, trace, expect=expect)
         if found.status == "unknown":
-            return self._make(prop.name, prop, "UNKNOWN", done, found.reason, expect="violated")
+            return self._make(prop.name, prop, "UNKNOWN", done, found.reason, expect=expect)
         detail = f"no run of at most {found.steps} steps breaks it"
-        return self._make(
-            prop.name, prop, f"BOUNDED({found.steps})", done, detail, expect="violated"
-        )
+        return self._make(prop.name, prop, f"BOUNDED({found.steps})", done, detail, expect=expect)
 
     def _witness(self, prop: t.Property) -> Obligation:
         """A promise that nobody can ever ask for is empty."""
