@@ -55,15 +55,15 @@ def test_output_file_and_stat(tessera: Run, toy_tree: Path, tmp_path: Path) -> N
     out = tmp_path / "p.patch"
     done = tessera(PRIORITY, "--tree", str(toy_tree), "-o", str(out), "--stat")
     assert done.returncode == 0
-    assert "17\t0\tcore/mm/tee_mm.c\n" in done.stdout
-    assert "  11  window\n" in done.stdout and "  26  of 32 lines, OP-TEE 4.10\n" in done.stdout
+    assert "19\t0\tcore/mm/tee_mm.c\n" in done.stdout
+    assert "  13  window\n" in done.stdout and "  28  of 32 lines, OP-TEE 4.10\n" in done.stdout
     assert out.read_text() == tessera(PRIORITY, "--tree", str(toy_tree)).stdout
 
 
 def test_json(tessera: Run, toy_tree: Path) -> None:
     done = tessera(PRIORITY, "--tree", str(toy_tree), "--json")
     record = json.loads(done.stdout)
-    assert record["added"] == 26 and record["removed"] == 0 and record["budget"] == 32
+    assert record["added"] == 28 and record["removed"] == 0 and record["budget"] == 32
     assert record["target"] == "OP-TEE 4.10" and record["text"].startswith("From ")
 
 

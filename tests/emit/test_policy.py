@@ -33,8 +33,9 @@ def three_classes(*uuids: str) -> str:
 
 def test_parameters_and_calls_are_put_in(priority: Spec) -> None:
     texts = placeholders(read_policy(priority))
-    assert texts["window_lo"] == "k == 1 ? pool->pages - MIN(2048U, pool->pages) : 0U"
-    assert texts["window_hi"] == ("(k == 1 ? pool->pages : pool->pages - MIN(2048U, pool->pages))")
+    edge = "pool->pages - MIN(2048U, pool->pages - pool->pages / 4U)"
+    assert texts["window_lo"] == f"k == 1 ? {edge} : 0U"
+    assert texts["window_hi"] == f"(k == 1 ? pool->pages : {edge})"
     assert (texts["spill_moves"], texts["spill"]) == ("k == 1", "0")
 
 

@@ -71,7 +71,7 @@ def overlapping(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> HostPoo
 
 
 def priority_reference(pages: int) -> Reference:
-    edge = pages - min(RESERVE, pages)
+    edge = pages - min(RESERVE, pages - pages // 4)
     windows = {"ordinary": (0, edge), "inference": (edge, pages)}
     return Reference(pages, windows, {"ordinary": "ordinary", "inference": "ordinary"})
 
@@ -186,9 +186,10 @@ def test_boot_may_take_any_range(pool: HostPool) -> None:
     assert pool.alloc(1, 12 * GRANULE) == 48
 
 
-def test_pool_smaller_than_the_reserve_is_all_reserve(pool: HostPool) -> None:
-    pool.init(RESERVE - 1)
+def test_a_quarter_of_a_small_pool_is_never_reserved(pool: HostPool) -> None:
+    pool.init(RESERVE)
     pool.active(OTHER)
-    assert pool.alloc(0, 1) is None
+    assert pool.alloc(0, RESERVE // 4 * GRANULE) == 0
+    assert pool.alloc(1, 1) is None
     pool.active(DNN)
-    assert pool.alloc(1, (RESERVE - 1) * GRANULE) == 0
+    assert pool.alloc(2, (RESERVE - RESERVE // 4) * GRANULE) == RESERVE // 4
