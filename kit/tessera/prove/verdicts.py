@@ -185,7 +185,10 @@ class Judge:
             return self._make(prop.name, prop, "VIOLATED", done, detail, trace, expect=expect)
         if found.status == "unknown":
             return self._make(prop.name, prop, "UNKNOWN", done, found.reason, expect=expect)
-        detail = f"no run of at most {found.steps} steps breaks it"
+        detail = (
+            f"no run of at most {found.steps} steps, with {MOST_THINGS} unnamed things of each "
+            "sort, breaks it"
+        )
         return self._make(prop.name, prop, f"BOUNDED({found.steps})", done, detail, expect=expect)
 
     def _witness(self, prop: t.Property) -> Obligation:
