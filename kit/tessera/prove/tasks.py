@@ -6,6 +6,7 @@ Non-goals: what the answers mean together (see `tessera.prove.check`).
 
 from __future__ import annotations
 
+import ctypes
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -118,6 +119,18 @@ _spec: t.Spec | None = None
 def _start(spec: t.Spec) -> None:
     global _spec  # noqa: PLW0603 - one spec per worker process, sent once
     _spec = spec
+    _keep_memory()
+
+
+def _keep_memory() -> None:
+    """Tell glibc not to hand memory back between questions: every Z3 context would ask for it
+    again. Elsewhere nothing happens."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # from glibc's malloc.h
+        mallopt(trim_threshold, 1 << 30)
+        mallopt(top_pad, 64 << 20)
+        mallopt(mmap_threshold, 1 << 30)
 
 
 def _work(task: Task, settings: Settings) -> Done:
