@@ -72,6 +72,7 @@ def test_a_mirror_that_answers_at_last_is_enough(broken: Broken) -> None:
 def test_lists_from_before_will_do(broken: Broken, tmp_path: Path) -> None:
     (tmp_path / "lists/m.example_debian_dists_sid_main_binary-arm64_Packages").touch()
     broken.update(lambda _message: None)
+    assert broken.calls == 3
 
 
 def test_versions_are_read_from_the_right_rows(
