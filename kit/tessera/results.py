@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from tessera.errors import EXIT_OK, EXIT_UNKNOWN, EXIT_UNMET
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 
 VERDICTS = ("PROVED", "BOUNDED", "VIOLATED", "CTI", "UNKNOWN", "VACUOUS", "ERROR")
 
@@ -61,16 +61,24 @@ class Step:
     action: str  # e.g. "alloc(w = ta1, n = 3)"; "init" for the first state
     changes: tuple[str, ...]
     strips: tuple[Strip, ...] = ()
+    state: dict[str, Any] = field(default_factory=dict)  # every variable; see model/plain.py
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A counterexample or witness: constants chosen, then the states from init on."""
+    """A counterexample or witness: constants chosen, then the states from init on.
+
+    `kind` is "run" (from init) or "cti" (from some state that satisfies the hypotheses).
+    """
 
     constants: dict[str, str]
     steps: tuple[Step, ...]
     broken: str = ""  # what the last state violates, in words
     replayed: bool = False  # the simulator reproduced every step and the violation
+    kind: Annotated[str, OneOf(("run", "cti"))] = "run"
+    conjunct: str = ""  # the part of the property that fails, as written, with its values
+    conjunct_span: str = ""  # file:line:column of that part
+    script: dict[str, Any] = field(default_factory=dict)  # world and events: what replay takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,35 @@ class Obligation:
     span: str = ""  # file:line:column of the property
     formula: str = ""  # the property as written
     trace: Trace | None = None
+    hint: str = ""  # what to try next: a strengthening, a larger limit, the guard to look at
+    cached: bool = False  # the answer came from the result cache
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One small change of a spec, and what noticed it."""
+
+    id: str  # stable, e.g. "guard/alloc/1/drop"
+    kind: str  # "guard", "update", "width", "bound", "policy" ...
+    span: str  # file:line:column of what was changed
+    before: str
+    after: str
+    status: Annotated[str, OneOf(("killed", "equivalent", "survived", "unknown"))]
+    killed_by: str = ""  # the property, or "load" where the language itself refuses it
+    how: str = ""  # e.g. "run of 2 steps", "not inductive", "proved equal"
+    seconds: float = 0.0
+    resource: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """One obligation over several seeds."""
+
+    id: str
+    verdicts: dict[str, int]  # how often each verdict came
+    lowest: int  # resource units
+    median: int
+    highest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +177,8 @@ class Results:
     patch: PatchInfo | None = None
     scenarios: tuple[Scenario, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
+    mutants: tuple[Mutant, ...] = ()
+    spreads: tuple[Spread, ...] = ()
     schema_version: str = SCHEMA_VERSION
 
     @property

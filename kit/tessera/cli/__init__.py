@@ -16,7 +16,11 @@ import typer
 from tessera import __version__
 from tessera.errors import TesseraError
 
-_GROUPS = ("check", "simulate", "patch", "guest", "validate", "report", "doctor", "model")
+_GROUPS = (
+    *("check", "explain", "compare", "mutate", "cases", "sweep", "layout"),
+    *("simulate", "replay", "fmt", "patch", "guest", "validate"),
+    *("report", "export", "doctor", "model", "cache"),
+)
 
 app = typer.Typer(
     name="tessera",

@@ -41,6 +41,8 @@ def schema_of(record: type[Any]) -> dict[str, Any]:
 def _type(kind: Any, defs: dict[str, Any]) -> dict[str, Any]:
     if kind in _SCALARS:
         return dict(_SCALARS[kind])
+    if kind is Any:
+        return {}
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
         words = [
