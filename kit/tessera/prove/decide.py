@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import z3
 
 from tessera.prove.ground import ground
-from tessera.prove.solver import DEFAULT_LIMIT, Answer, ask, script
+from tessera.prove.solver import DEFAULT_LIMIT, Answer, solve
 from tessera.prove.terms import Term
 
 FIRST_TRY = 150_000
@@ -63,7 +63,7 @@ def decide(query: Query, limit: int = DEFAULT_LIMIT, seed: int = 0) -> Answer:
     if status == "sat":
         # The weakened query says nothing then; ask the original, quantifiers and all.
         left = max(1, limit - budget.spent)
-        answer = ask(script([*query.assumed, z3.Or(query.ways)]), min(SECOND_TRY, left), seed)
+        answer = solve([*query.assumed, z3.Or(query.ways)], min(SECOND_TRY, left), seed)
         budget.spent += answer.resource
         status, budget.reason = answer.status, answer.reason
     return Answer(status, time.perf_counter() - began, budget.spent, budget.reason)
@@ -84,7 +84,7 @@ class _Budget:
         if left <= 0:
             self.reason = "resource limit"
             return "unknown"
-        answer = ask(script(formulas), min(FIRST_TRY, left) if splits else left, self.seed)
+        answer = solve(formulas, min(FIRST_TRY, left) if splits else left, self.seed)
         self.spent += answer.resource
         if answer.status != "unknown" or not splits:
             self.reason = answer.reason

@@ -61,8 +61,17 @@ class _Grounder:
         self._by_place: dict[Place, dict[int, Term]] = {}
         self._facts: dict[int, tuple[bool, bool]] = {}  # has a quantifier, has a bound variable
         self._places: dict[int, list[list[Place]]] = {}
+        self._children: dict[int, list[Term]] = {}
         self._collected: set[int] = set()
         self._keep: list[Term] = []
+
+    def _parts(self, node: Term) -> list[Term]:
+        """The children of a node; asking Z3 for them is the dearest thing done here."""
+        known = self._children.get(node.get_id())
+        if known is None:
+            known = self._children[node.get_id()] = node.children()
+            self._keep.append(node)
+        return known
 
     # --- facts about nodes ------------------------------------------------------------------------
 
@@ -77,7 +86,7 @@ class _Grounder:
         elif z3.is_var(root):
             fact = (False, True)
         else:
-            parts = [self._fact(c) for c in root.children()]
+            parts = [self._fact(c) for c in self._parts(root)]
             fact = (any(p[0] for p in parts), any(p[1] for p in parts))
         self._facts[root.get_id()] = fact
         return fact
@@ -100,7 +109,7 @@ class _Grounder:
             if z3.is_quantifier(node):
                 todo.append(node.body())
             elif z3.is_app(node):
-                children = node.children()
+                children = self._parts(node)
                 todo.extend(children)
                 if node.decl().kind() == z3.Z3_OP_UNINTERPRETED:
                     self._record(node, children)
@@ -133,9 +142,9 @@ class _Grounder:
                 ]
             )
         if z3.is_and(formula):
-            return z3.And([self.instantiate(p, depth) for p in formula.children()])
+            return z3.And([self.instantiate(p, depth) for p in self._parts(formula)])
         if z3.is_or(formula):
-            return z3.Or([self.instantiate(p, depth) for p in formula.children()])
+            return z3.Or([self.instantiate(p, depth) for p in self._parts(formula)])
         return z3.BoolVal(True)
 
     def _candidates(self, formula: Term) -> list[list[Term]]:
@@ -171,7 +180,7 @@ class _Grounder:
             if not z3.is_app(node):
                 continue
             free = node.decl().kind() == z3.Z3_OP_UNINTERPRETED
-            for position, arg in enumerate(node.children()):
+            for position, arg in enumerate(self._parts(node)):
                 if not z3.is_var(arg):
                     todo.append((arg, depth))
                 elif free:
