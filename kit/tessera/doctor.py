@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,13 +114,20 @@ def _guest() -> Iterator[Part]:
             yield Part(GUEST, name, bool(version), version, "" if version else mend)
 
 
+def _listed(specs: Iterable[str]) -> list[str]:
+    """Policies by name, the specs of the cases as one number."""
+    policies = [name for name in specs if "/" not in name]
+    cases = len({name.split("/")[0] for name in specs if "/" in name})
+    return [*policies, f"{cases} cases"]
+
+
 def _data() -> Iterator[Part]:
     specs = resources.shipped_specs()
     yield Part(
         DATA,
         "shipped specs",
         bool(specs),
-        ", ".join(specs),
+        ", ".join(_listed(specs)),
         "" if specs else f"{sys.executable} -m pip install --force-reinstall tessera",
     )
     try:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from tessera.errors import TesseraError
 
+CASES = "cases"
+"""The folder inside `specs/` that holds one folder per case."""
+
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -27,8 +30,18 @@ def path(relative: str) -> Path:
 
 
 def shipped_specs() -> dict[str, Path]:
-    """Short name to path of every spec that comes with the kit, e.g. `priority`."""
-    return {file.stem: file for file in sorted(path("specs").rglob("*.tess"))}
+    """Short name to path of every spec that comes with the kit.
+
+    A policy goes by its file's name (`priority`), a spec of a case by its folder's as well
+    (`CVE-2019-1010294/defect`).
+    """
+    files = sorted(path("specs").rglob("*.tess"))
+    return {_short_name(file.relative_to(path("specs"))): file for file in files}
+
+
+def _short_name(inside: Path) -> str:
+    """The short name of a spec at a place inside `specs/`."""
+    return f"{inside.parent.name}/{inside.stem}" if inside.parts[0] == CASES else inside.stem
 
 
 def find_spec(name: str | Path) -> Path:
@@ -41,12 +54,15 @@ def find_spec(name: str | Path) -> Path:
     if given.exists():
         return given
     shipped = shipped_specs()
-    if str(name) in shipped:
-        return shipped[str(name)]
+    policies = [known for known in shipped if "/" not in known]
+    short = str(name).removeprefix(f"{CASES}/")
+    if short in shipped:
+        return shipped[short]
     inside = path(str(name))
     if not given.is_absolute() and ".." not in given.parts and inside.is_file():
         return inside
-    near = get_close_matches(given.stem, shipped, n=3, cutoff=0.5) or list(shipped)
+    wanted = short if "/" in short else given.stem
+    near = get_close_matches(wanted, shipped, n=3, cutoff=0.5) or policies
     names = ", ".join(near) if near else "none found"
     raise TesseraError(
         f"there is no spec `{name}`",

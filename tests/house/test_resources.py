@@ -44,3 +44,21 @@ def test_nothing_outside_the_shipped_data_is_found_by_name(
         return
     with pytest.raises(TesseraError):
         resources.find_spec(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["CVE-2019-1010294/defect", "cases/CVE-2019-1010294/defect", "specs/cases/%s.tess"]
+)
+def test_a_spec_of_a_case_goes_by_its_folder_and_file(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = resources.find_spec(name.replace("%s", "CVE-2019-1010294/defect"))
+    assert found == resources.path("specs/cases/CVE-2019-1010294/defect.tess")
+
+
+@pytest.mark.parametrize("name", ["CVE-2019-1010294", "CVE-2019-1010294/defct"])
+def test_a_case_without_its_file_suggests_the_files(name: str) -> None:
+    with pytest.raises(TesseraError) as caught:
+        resources.find_spec(name)
+    assert "CVE-2019-1010294/defect" in caught.value.remedy
