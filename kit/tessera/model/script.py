@@ -7,6 +7,7 @@ Non-goals: running it (see `tessera.model.simulator`) and finding it (see `tesse
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 Value = int | bool | str
 """Integers and booleans as themselves; enum members and sort elements by name."""
@@ -39,7 +40,13 @@ class Event:
 @dataclass(frozen=True, slots=True)
 class Script:
     """A run from the initial state; variables that `init` leaves open start at the type's first
-    value (0, false, the first element)."""
+    value (0, false, the first element).
+
+    With `start` it begins there instead, in a state written as `plain.state_data` does, which is to
+    satisfy the properties named in `assumed`: a counterexample to induction.
+    """
 
     world: World
     events: tuple[Event, ...]
+    start: dict[str, Any] | None = None
+    assumed: tuple[str, ...] = ()

@@ -1,7 +1,8 @@
 """What a step changed, in words, from the spec's own names.
 
 Goal: `changes(before, after)` gives short lines such as `b1: live, start = 0 granules` and
-`residue[0..3) = ta1`; facts about one element of a sort stand on one line.
+`residue[0..3) = ta1`; facts about one element of a sort stand on one line. `facts(state)` tells a
+state that no step led to.
 Non-goals: pictures (see `draw`).
 """
 
@@ -11,7 +12,7 @@ from tessera.lang.types import BoolType, SortType, Type
 from tessera.model.intervals import IntervalMap
 from tessera.model.machine import Machine, State
 from tessera.model.script import Value
-from tessera.model.state import Content, Key, Layout
+from tessera.model.state import Content, Key, Layout, first_state
 from tessera.model.values import show
 
 
@@ -20,6 +21,38 @@ class Words:
 
     def __init__(self, machine: Machine) -> None:
         self._layouts = machine.layouts
+        self._blank = first_state(machine.layouts, machine.spec, machine.world)
+
+    def facts(self, state: State) -> tuple[str, ...]:
+        """The state in the same words: what differs from the types' first values, and all scalars.
+
+        An element of which nothing differs is left out; of the others all but `false` is told.
+        """
+        records: dict[tuple[str, str], list[str]] = {}
+        lines: list[str] = []
+        for name, layout in self._layouts.items():
+            content, blank = state[layout.slot], self._blank[layout.slot]
+            if _is_record_field(layout):
+                sort = str(layout.var.params[0].type)
+                for element, value in content.items():
+                    if self._marked(sort, element, state) and value is not False:
+                        fact = _fact(name, value, layout.var.type)
+                        records.setdefault((sort, element), []).append(fact)
+            elif not layout.var.params:
+                lines.append(_fact(name, content, layout.var.type))
+            else:
+                lines += _lines(layout, blank, content)
+        told = [f"{element}: {', '.join(found)}" for (_, element), found in records.items()]
+        return (*told, *lines)
+
+    def _marked(self, sort: str, element: str, state: State) -> bool:
+        """Whether anything about an element differs from the first values."""
+        fields = [
+            x
+            for x in self._layouts.values()
+            if _is_record_field(x) and str(x.var.params[0].type) == sort
+        ]
+        return any(state[x.slot][element] != self._blank[x.slot][element] for x in fields)
 
     def changes(self, before: State, after: State) -> tuple[str, ...]:
         """Every difference, elements first, in order of declaration; empty when nothing changed."""
