@@ -15,6 +15,7 @@ from tessera.lang import load
 _PARTS = (
     "specs/policies/priority.tess",
     "models/optee/platforms/qemu_armv8a.tess",
+    "models/optee/page_pool.tess",
     "models/optee/pool.tess",
     "specs/policies/private_inference.tess",
 )
