@@ -56,6 +56,13 @@ def _world(checker: ExprChecker, call: s.Call, ctx: Context) -> t.Expr | None:
             'use one, e.g. use "optee/platforms/qemu_armv8a.tess"',
         )
         return None
+    if ctx.what == "a platform":
+        checker.error(
+            call.span,
+            f"a platform cannot ask '{call.name.text}': its worlds are what it says",
+            "compare with the bases and ends of its regions",
+        )
+        return None
     paddr = IntType(platform.paddr, "bytes", "paddr")
     lo, hi = (checker.expr(arg, ctx, paddr) for arg in call.args)
     if lo is None or hi is None:

@@ -343,6 +343,8 @@ class ExprChecker(OperatorChecker):
     def _region_field(self, name: s.Name, expr: s.Field) -> t.Expr | None:
         region = self.symbols.region(name.text)
         platform = self.symbols.platform
+        if platform is not None and name.text in self.symbols.open_regions:
+            return self._open_field(name, expr, IntType(platform.paddr, "bytes", "paddr"))
         if region is None or platform is None:
             if name.text not in self.symbols.broken:
                 regions = [r.name for r in platform.regions] if platform else []
@@ -356,11 +358,7 @@ class ExprChecker(OperatorChecker):
             return None
         values = {"base": region.base, "size": region.size, "end": region.base + region.size}
         if expr.name.text not in values:
-            self.error(
-                expr.name.span,
-                f"unknown field '{expr.name.text}'",
-                "a region has base, size and end",
-            )
+            self._unknown_field(expr)
             return None
         paddr = IntType(platform.paddr, "bytes", "paddr")
         value = values[expr.name.text]
@@ -372,6 +370,18 @@ class ExprChecker(OperatorChecker):
             )
             return None
         return t.IntLit(value, paddr, expr.span)
+
+    def _open_field(self, name: s.Name, expr: s.Field, type_: IntType) -> t.Expr | None:
+        """A field of a region whose place is still to be chosen."""
+        if expr.name.text not in ("base", "size", "end"):
+            self._unknown_field(expr)
+            return None
+        return t.Apply("region", f"{name.text}.{expr.name.text}", (), type_, expr.span)
+
+    def _unknown_field(self, expr: s.Field) -> None:
+        self.error(
+            expr.name.span, f"unknown field '{expr.name.text}'", "a region has base, size and end"
+        )
 
     def _quantified(self, expr: s.Quantified, ctx: Context) -> t.Expr | None:
         bound = self.binders(expr.groups, ctx)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tessera import resources
@@ -16,9 +16,12 @@ from tessera.errors import TesseraError
 from tessera.lang import syntax as s
 from tessera.lang import typed as t
 from tessera.lang.check import SpecChecker
+from tessera.lang.check_platform import check_layout
 from tessera.lang.diagnostics import Diagnostic, Diagnostics, SpecError, nearest
 from tessera.lang.parse import parse
+from tessera.lang.scope import Symbols
 from tessera.lang.source import Source, read
+from tessera.lang.typed_layout import Layout
 
 LIBRARY = ("models", "specs", "specs/policies")
 MOST_FILES = 64
@@ -33,12 +36,20 @@ class _Files:
     overrides: list[s.Override] = field(default_factory=list)
 
 
-def load(path: Path | str, overrides: Mapping[str, int] | None = None) -> t.Spec:
-    """Read, parse and check a spec and everything it uses.
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A spec and all it uses, parsed; `items` of all files, `own` of the one asked for."""
 
-    `overrides` replaces parameter values (in the parameter's own unit). Raises `TesseraError` for
-    files that cannot be read and `SpecError` for mistakes in the text.
-    """
+    source: Source
+    own: tuple[s.Item, ...]
+    items: list[s.Item]
+    digest: str
+    used_with: list[s.Override]
+    diagnostics: Diagnostics
+
+
+def gather(path: Path | str) -> Gathered:
+    """Read and parse a spec and everything it uses; raises as `load` does."""
     files = _Files()
     root = Path(path)
     _visit(files, _resolved(root) or root, (), None)
@@ -49,8 +60,43 @@ def load(path: Path | str, overrides: Mapping[str, int] | None = None) -> t.Spec
         digest.update(b"\0")
         items += parsed
     source, own = next(reversed(files.done.values()))
-    checker = SpecChecker(files.diagnostics, source.name)
-    return checker.check(items, own, digest.hexdigest(), files.overrides, dict(overrides or {}))
+    return Gathered(source, own, items, digest.hexdigest(), files.overrides, files.diagnostics)
+
+
+def load(path: Path | str, overrides: Mapping[str, int] | None = None) -> t.Spec:
+    """Read, parse and check a spec and everything it uses.
+
+    `overrides` replaces parameter values (in the parameter's own unit). Raises `TesseraError` for
+    files that cannot be read and `SpecError` for mistakes in the text.
+    """
+    read_in = gather(path)
+    checker = SpecChecker(read_in.diagnostics, read_in.source.name)
+    given = dict(overrides or {})
+    return checker.check(read_in.items, read_in.own, read_in.digest, read_in.used_with, given)
+
+
+def load_layout(path: Path | str) -> Layout:
+    """Read and check only the platform of a spec or of a platform's own file; it may be open.
+
+    Raises `TesseraError` as `load` does, and when there is no platform.
+    """
+    read_in = gather(path)
+    platforms = [item for item in read_in.items if isinstance(item, s.Platform)]
+    if not platforms:
+        raise TesseraError(
+            "there is no platform here, so there is nothing to lay out",
+            where=read_in.source.name,
+            remedy='use one, e.g. use "optee/platforms/qemu_armv8a.tess"',
+        )
+    layout = check_layout(Symbols(read_in.diagnostics), platforms[-1])
+    read_in.diagnostics.raise_if_any()
+    assert layout is not None
+    return replace(
+        layout,
+        file=read_in.source.name,
+        digest=read_in.digest,
+        lines=dict(read_in.diagnostics.lines),
+    )
 
 
 def _resolved(path: Path) -> Path | None:

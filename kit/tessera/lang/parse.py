@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from importlib.resources import files
 
-from lark import Lark, Tree
+from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput
 
 from tessera.lang import syntax as s
@@ -28,6 +28,11 @@ MOST_SYNTAX_ERRORS = 10
 def _parser() -> Lark:
     grammar = files("tessera.lang").joinpath("grammar.lark").read_text("utf-8")
     return Lark(grammar, parser="lalr", propagate_positions=True, maybe_placeholders=True)
+
+
+def syntax_tree(text: str) -> Tree[Token]:
+    """lark's own tree, with positions; raises lark's exceptions. For tools that look at layout."""
+    return _parser().parse(text)
 
 
 def parse(source: Source) -> tuple[s.Item, ...]:
@@ -95,17 +100,36 @@ class _ItemBuilder(ExprBuilder):
             widths,
             regions,
             self.span(tree),
+            tuple(self._constraint(p) for p in parts if p.data == "constraint"),
+            tuple(self._config(p) for p in parts if p.data == "config"),
+            tuple(self._expect(p) for p in parts if p.data == "expect"),
         )
 
     def _region(self, tree: Node) -> s.Region:
-        name, parent, world, base, size, doc = tree.children
+        name, parent, world, base, align, extent, doc = tree.children
+        size, most = self.trees([extent])[0].children
         return s.Region(
             self.ident(name),
             self.ident(parent) if parent is not None else None,
             str(world) if world is not None else None,
-            self.expr(base),
+            self.expr(base) if isinstance(base, Tree) else None,
             self.expr(size),
             self.text(doc),
+            self.span(tree),
+            self.expr(align) if align is not None else None,
+            self.expr(most) if most is not None else None,
+        )
+
+    def _constraint(self, tree: Node) -> s.Constraint:
+        name, doc, test = tree.children
+        return s.Constraint(self.ident(name), self.text(doc), self.expr(test), self.span(tree))
+
+    def _config(self, tree: Node) -> s.Config:
+        kind, key, *values = tree.children
+        return s.Config(
+            self.ident(kind),
+            self.text(key),
+            tuple(self.expr(v) for v in values if v is not None),
             self.span(tree),
         )
 

@@ -60,6 +60,8 @@ class Symbols:
     broken: set[str] = field(default_factory=set)
     # Functions that read the state, each with a variable that it reads.
     readers: dict[str, str] = field(default_factory=dict)
+    # Regions of the platform whose place is not chosen yet (see `tessera.lang.typed_layout`).
+    open_regions: set[str] = field(default_factory=set)
 
     def declare(self, name: s.Ident, space: str = "") -> bool:
         """Claim a name in a name space; reports a duplicate and returns False."""

@@ -201,20 +201,45 @@ class SpecDecl:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A physical region of a platform; `world` None means inherited from the parent."""
+    """A physical region of a platform; `world` None means inherited from the parent.
+
+    `base` None means `somewhere`; with `most` the size is open: `for size .. most`.
+    """
 
     name: Ident
     parent: Ident | None
     world: str | None
-    base: Expr
+    base: Expr | None
     size: Expr
     doc: str
+    span: Span
+    align: Expr | None = None
+    most: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """`require name "why": test` in a platform."""
+
+    name: Ident
+    doc: str
+    test: Expr
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """`config kind "KEY" = value` in a platform; `dt` takes a base and a size."""
+
+    kind: Ident
+    key: str
+    values: tuple[Expr, ...]
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """`platform name { granule ... width ... region ... }`."""
+    """`platform name { granule ... width ... region ... require ... config ... expect ... }`."""
 
     name: Ident
     doc: str
@@ -222,6 +247,9 @@ class Platform:
     widths: tuple[tuple[Ident, int], ...]
     regions: tuple[Region, ...]
     span: Span
+    constraints: tuple[Constraint, ...] = ()
+    configs: tuple[Config, ...] = ()
+    expects: tuple[Expect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

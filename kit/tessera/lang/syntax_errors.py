@@ -22,7 +22,8 @@ _EXPRESSIONS = "forall exists if then else and or not true false old exact as su
 # These are words only where the grammar asks for them, and names elsewhere.
 _ELSEWHERE = """
 given except within with proved violated covered unreachable unbounded secure nonsecure device
-granule width region at ta length run mark unless zone granules bytes KiB MiB GiB Ki Mi Gi
+granule width region at somewhere align config ta length run mark unless zone granules bytes
+KiB MiB GiB Ki Mi Gi
 """
 ITEM_WORDS = tuple(_ITEMS.split())
 STATEMENT_WORDS = tuple(_STATEMENTS.split())
@@ -44,6 +45,7 @@ _SPELLING = {
     "INT": "a number",
     "STRING": 'a "text"',
     "WORLD": "secure, nonsecure or device",
+    "SOMEWHERE": "somewhere",
     "VERDICT": "proved, violated, covered or unreachable",
     "SCALE": "KiB, MiB or GiB",
     "UNIT": "granules or bytes",

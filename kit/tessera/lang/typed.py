@@ -67,7 +67,8 @@ class Apply:
     - "param": a parameter of the spec, with a configured value (no args);
     - "var": a state variable (scalar when args is empty);
     - "function": a defined function of the model (may read state), see `Spec.functions`;
-    - "policy": a function or constant of the policy block, also in `Spec.functions`.
+    - "policy": a function or constant of the policy block, also in `Spec.functions`;
+    - "region": base, size or end of a region whose place is open; only in a `typed_layout.Layout`.
     """
 
     kind: str
