@@ -53,7 +53,7 @@ def test_vanilla_breaks_three_demands_and_keeps_the_rest() -> None:
 
 def test_counterexamples_use_the_smallest_pool() -> None:
     spec = load(resources.find_spec("vanilla"))
-    done = run_task(spec, Task("violate", "promise"), Settings(40_000_000, 0, 5, 1))
+    done = run_task(spec, Task("violate", "promise"), Settings(40_000_000, 0, 5))
     script = done.found[0][1].script
     assert script is not None
     assert script.world.scalars["pool_pages"] == 1
@@ -67,13 +67,13 @@ def test_broken_policies_break_where_they_say(path: Path) -> None:
     assert expected, "a broken policy says what it breaks"
     for name in expected:
         task = Task("violate", name)
-        found = run_task(spec, task, Settings(40_000_000, 0, 5, 1)).found[0][1]
+        found = run_task(spec, task, Settings(40_000_000, 0, 5)).found[0][1]
         assert found.status == "found", name
 
 
 def test_the_same_question_costs_the_same_whatever_ran_before() -> None:
     spec = load(resources.find_spec("priority"))
-    settings = Settings(40_000_000, 0, 5, 1)
+    settings = Settings(40_000_000, 0, 5)
     task = Task("step", "disjoint", "alloc", ("disjoint", "inside"))
     first = run_task(spec, task, settings).answer
     run_task(spec, Task("step", "inside", "free", ("inside",)), settings)

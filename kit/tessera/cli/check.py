@@ -6,7 +6,7 @@ Non-goals: proofs (see `tessera.prove`) and files (see `tessera report`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import typer
@@ -16,8 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tessera import resources
 from tessera.errors import EXIT_OK, EXIT_UNKNOWN, EXIT_UNMET
 from tessera.lang import Spec, load
-from tessera.prove import check as prove
-from tessera.prove.check import DEFAULT_STEPS
+from tessera.prove.check import DEFAULT_STEPS, check_all
+from tessera.prove.engine import Engine, engine_for
 from tessera.prove.solver import DEFAULT_LIMIT
 from tessera.report.files import to_text
 from tessera.report.terminal import print_obligation, print_summary
@@ -35,6 +35,10 @@ def check(
     every: Annotated[
         bool, typer.Option("--all", help="List every obligation, not only a row per property.")
     ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--property", help="Only this property (repeatable); 'reachable' too."),
+    ] = None,
     steps: Annotated[
         int, typer.Option(min=1, max=12, help="Length of bounded searches.")
     ] = DEFAULT_STEPS,
@@ -43,19 +47,25 @@ def check(
     ] = DEFAULT_LIMIT,
     seed: Annotated[int, typer.Option(help="Z3's random seed.")] = 0,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0: one per processor.")] = 0,
+    memory: Annotated[
+        int | None,
+        typer.Option(min=0, help="MiB of address space per process; 0: no limit."),
+    ] = None,
 ) -> None:
     """Prove every property of a spec for all sizes, or show a shortest run that breaks it.
 
     Example: `tessera check specs/policies/priority.tess`
 
-    Exit code 0: every verdict is the expected one; 1: one is not; 2: bad input; 3: something
-    stayed UNKNOWN.
+    Several specs are proved side by side; their results come in the order given. Exit code 0:
+    every verdict is the expected one; 1: one is not; 2: bad input; 3: something stayed UNKNOWN.
     """
+    specs = [load(resources.find_spec(name)) for name in spec]
+    found = with_progress(
+        specs, engine_for(jobs, memory), limit=limit, seed=seed, steps=steps, only=only
+    )
     documents = []
     worst = EXIT_OK
-    for name in spec:
-        loaded = load(resources.find_spec(name))
-        obligations = with_progress(loaded, limit=limit, seed=seed, steps=steps, jobs=jobs)
+    for loaded, obligations in zip(specs, found, strict=True):
         worst = _worse(worst, exit_code(obligations))
         results = Results(
             spec=loaded.name,
@@ -87,14 +97,15 @@ def _print(results: Results, *, every: bool) -> None:
 
 
 def with_progress(
-    spec: Spec,
+    specs: Sequence[Spec],
+    engine: Engine,
     *,
     limit: int = DEFAULT_LIMIT,
     seed: int = 0,
     steps: int = DEFAULT_STEPS,
-    jobs: int = 0,
-) -> tuple[Obligation, ...]:
-    """Check a spec with a progress bar on stderr (none when that is not a terminal)."""
+    only: Sequence[str] | None = None,
+) -> list[tuple[Obligation, ...]]:
+    """Check specs with a progress bar on stderr (none when that is not a terminal)."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -106,12 +117,15 @@ def with_progress(
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
-        task = bar.add_task(f"proving {spec.name}", total=None, what="")
+        names = specs[0].name if len(specs) == 1 else f"{len(specs)} specs"
+        task = bar.add_task(f"proving {names}", total=None, what="")
 
         def moved(done: int, total: int, what: str) -> None:
             bar.update(task, completed=done, total=total, what=what)
 
-        return prove(spec, limit=limit, seed=seed, steps=steps, jobs=jobs, progress=moved)
+        return check_all(
+            specs, engine=engine, limit=limit, seed=seed, steps=steps, only=only, progress=moved
+        )
 
 
 def exit_code(obligations: Iterable[Obligation]) -> int:

@@ -1,18 +1,14 @@
 """The questions of a check, as small picklable tasks that run in any order and any process.
 
 Goal: one task, one question, answered in a Z3 context of its own.
-Non-goals: what the answers mean together (see `tessera.prove.check`).
+Non-goals: where tasks run (see `tessera.prove.engine`) and what the answers mean together (see
+`tessera.prove.check`).
 """
 
 from __future__ import annotations
 
-import ctypes
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 from tessera.lang import typed as t
 from tessera.lang.types import BOOL
@@ -20,6 +16,9 @@ from tessera.prove.bounded import Found, find_firings, find_state, find_violatio
 from tessera.prove.decide import decide
 from tessera.prove.induct import Induction
 from tessera.prove.solver import Answer, ask, script
+
+PROOFS = ("init", "step", "here", "sane")
+"""Kinds of tasks that have an `answer`; the others have something `found`."""
 
 HUNT_STEPS = 2
 HUNT_LIMIT = 1_000_000
@@ -39,22 +38,27 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A task's answer: `answer` for proofs and sane, `found` for searches."""
+    """A task's answer: `answer` for proofs and sane, `found` for searches.
+
+    `failed` says why there is no answer: the process that worked on it ended. What it carries then
+    is unknown, with that reason.
+    """
 
     task: Task
     seconds: float
     answer: Answer | None = None
     found: tuple[tuple[str, Found], ...] = ()
+    failed: str = ""
+    cached: bool = False  # read from the result cache; `seconds` is what it took then
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Bounds: Z3 resource units per question, seed, steps of a bounded search, processes."""
+    """Bounds: Z3 resource units per question, seed, steps of a bounded search."""
 
     limit: int
     seed: int
     steps: int
-    jobs: int
 
 
 def run_task(spec: t.Spec, task: Task, settings: Settings) -> Done:
@@ -111,63 +115,10 @@ def asked_for(promise: t.Expr) -> t.Expr:
             return t.BoolLit(True, BOOL, promise.span)
 
 
-# --- many at once ---------------------------------------------------------------------------------
-
-_spec: t.Spec | None = None
-
-
-def _start(spec: t.Spec) -> None:
-    global _spec  # noqa: PLW0603 - one spec per worker process, sent once
-    _spec = spec
-    _keep_memory()
-
-
-def _keep_memory() -> None:
-    """Tell glibc not to hand memory back between questions: every Z3 context would ask for it
-    again. Elsewhere nothing happens."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # from glibc's malloc.h
-        mallopt(trim_threshold, 1 << 30)
-        mallopt(top_pad, 64 << 20)
-        mallopt(mmap_threshold, 1 << 30)
-
-
-def _work(task: Task, settings: Settings) -> Done:
-    assert _spec is not None
-    return run_task(_spec, task, settings)
-
-
-def run_all(
-    spec: t.Spec,
-    tasks: Sequence[Task],
-    settings: Settings,
-    tick: Callable[[Done], None] = lambda _: None,
-) -> dict[Task, Done]:
-    """All answers; with several jobs in as many processes. `tick` is called as each one ends."""
-    out: dict[Task, Done] = {}
-    for done in _answers(spec, tasks, settings):
-        out[done.task] = done
-        tick(done)
-    return out
-
-
-def _answers(spec: t.Spec, tasks: Sequence[Task], settings: Settings) -> Iterator[Done]:
-    if settings.jobs <= 1 or len(tasks) <= 1:
-        for task in tasks:
-            yield run_task(spec, task, settings)
-        return
-    workers = min(settings.jobs, len(tasks))
-    with ProcessPoolExecutor(
-        workers, mp_context=get_context("fork"), initializer=_start, initargs=(spec,)
-    ) as pool:
-        # Searches first: they take longest.
-        order = sorted(tasks, key=lambda task: task.kind in ("init", "step", "here", "sane"))
-        futures = [pool.submit(_work, task, settings) for task in order]
-        for future in as_completed(futures):
-            yield future.result()
-
-
-def processors() -> int:
-    """How many processes make sense here."""
-    return max(1, len(os.sched_getaffinity(0)))
+def gave_up(spec: t.Spec, task: Task, reason: str) -> Done:
+    """The answer to a question that nobody lived to answer: unknown, for that reason."""
+    if task.kind in PROOFS:
+        return Done(task, 0.0, Answer("unknown", 0.0, 0, reason), failed=reason)
+    names = [a.name for a in spec.actions] if task.kind == "firings" else [""]
+    nothing = Found("unknown", 0, 0, None, reason)
+    return Done(task, 0.0, None, tuple((name, nothing) for name in names), reason)
