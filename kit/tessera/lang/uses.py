@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from tessera.lang import typed as t
 from tessera.lang.operators import OperatorChecker
 from tessera.lang.types import BoolType, EnumType, Type
-from tessera.lang.walk import children, walk
+from tessera.lang.walk import applications, children, walk
 
 # Later passes recurse through calls as they do through expressions.
 DEEPEST_UNFOLDED = 120
@@ -99,3 +99,18 @@ class Uses:
 def _height(expr: t.Expr, of: Mapping[str, int]) -> int:
     own = of.get(expr.name, 0) if isinstance(expr, t.Apply) else 0
     return 1 + own + max((_height(child, of) for child in children(expr)), default=0)
+
+
+def reads(spec: t.Spec, expr: t.Expr) -> set[str]:
+    """The state variables an expression reads, through functions."""
+    found: set[str] = set()
+    done: set[str] = set()
+    todo = [expr]
+    while todo:
+        for call in applications(todo.pop()):
+            if call.kind == "var":
+                found.add(call.name)
+            elif call.kind in ("function", "policy") and call.name not in done:
+                done.add(call.name)
+                todo.append(spec.functions[call.name].body)
+    return found

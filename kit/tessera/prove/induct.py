@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import z3
 
 from tessera.lang import typed as t
-from tessera.lang.walk import applications
+from tessera.lang.uses import reads
 from tessera.prove.decide import Query
 from tessera.prove.encode import Encoder, Env, State
 from tessera.prove.solver import fresh_context
@@ -93,18 +93,3 @@ def untouched(spec: t.Spec, action: t.Action, prop: t.Property) -> bool:
     """Whether the action changes no variable that the property reads."""
     changed = {u.var for u in action.body if isinstance(u, t.Update)}
     return not changed & reads(spec, prop.formula)
-
-
-def reads(spec: t.Spec, expr: t.Expr) -> set[str]:
-    """The state variables an expression reads, through functions."""
-    found: set[str] = set()
-    done: set[str] = set()
-    todo = [expr]
-    while todo:
-        for call in applications(todo.pop()):
-            if call.kind == "var":
-                found.add(call.name)
-            elif call.kind in ("function", "policy") and call.name not in done:
-                done.add(call.name)
-                todo.append(spec.functions[call.name].body)
-    return found
