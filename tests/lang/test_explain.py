@@ -70,7 +70,7 @@ def test_obligation(tank: Spec) -> None:
 
 @pytest.mark.parametrize("name", ["room", "size", "level", "switch", "add/reachable", "full"])
 def test_every_kind_of_name(tank: Spec, name: str) -> None:
-    assert name.split("/")[0] in explain(tank, name).title
+    assert name.split("/", maxsplit=1)[0] in explain(tank, name).title
 
 
 def test_unknown_name_suggests_the_nearest(tank: Spec) -> None:
