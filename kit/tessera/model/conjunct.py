@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tessera.errors import Span
-from tessera.lang.typed import Apply, Binary, Expr, Ite, Quant
+from tessera.lang.typed import Apply, Binary, Cast, Expr, Ite, Old, Quant
 from tessera.lang.types import Type
 from tessera.model.domains import samples
 from tessera.model.engine import Engine
@@ -95,7 +95,7 @@ class Finder:
         values = {n: show(v, types[n]) for n, v in names.items()}
         if isinstance(expr, Binary) and expr.op in _COMPARE:
             for side in (expr.left, expr.right):
-                if isinstance(side, Apply | Binary):
+                if isinstance(side, Apply | Binary | Cast | Old):
                     text = source_text(self._spec, side.span)
                     try:
                         values[text] = show(self.value(side, names), side.type)

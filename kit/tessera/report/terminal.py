@@ -14,7 +14,7 @@ from rich.table import Table
 
 from tessera.report import view
 from tessera.report.strip import legend, strip_lines
-from tessera.results import Obligation, Outcome, Results, Scenario
+from tessera.results import Obligation, Outcome, Results, Scenario, Trace
 
 _STYLES = {"PROVED": "green", "VIOLATED": "red", "ERROR": "red"}
 
@@ -66,6 +66,8 @@ def print_obligation(obligation: Obligation, console: Console, same_trace_as: st
     console.print(_indented(f"[dim]{escape(obligation.doc)}{escape(detail)}[/]"))
     if obligation.span:
         console.print(f"  [dim]{escape(obligation.span)}[/]", soft_wrap=True)
+    if obligation.hint:
+        console.print(_indented(f"hint: {escape(obligation.hint)}"))
     if same_trace_as:
         console.print(f"  same trace as {escape(same_trace_as)}")
     elif obligation.trace:
@@ -77,10 +79,39 @@ def _indented(text: str, columns: int = 2) -> Padding:
 
 
 def print_trace(obligation: Obligation, console: Console) -> None:
-    """Print a counterexample: constants, then action, changes and strips of every step."""
+    """Print an obligation's trace: constants, then action, changes and strips of every step."""
     trace = obligation.trace
     if trace is None:
         return
+    if trace.kind == "cti":
+        console.print("  a state that nothing rules out; whether a run leads to it is not known")
+    _steps(trace, console)
+    if trace.broken:
+        reached = obligation.verdict == "PROVED"
+        _ending(trace, console, "[green]reached:[/]" if reached else _word(trace))
+
+
+def print_replay(name: str, trace: Trace, console: Console) -> None:
+    """Print a trace that was replayed, and whether that reproduced it."""
+    word = "[green]reproduced[/]" if trace.replayed else "[bold red]not reproduced[/]"
+    console.print(f"{word} [bold]{escape(name)}[/]", soft_wrap=True)
+    _steps(trace, console)
+    _ending(trace, console, _word(trace) if trace.replayed else "[red]stopped:[/]")
+
+
+def _word(trace: Trace) -> str:
+    """What introduces the property at the end; no run leads to a counterexample to induction."""
+    return "[yellow]not kept:[/]" if trace.kind == "cti" else "[red]broken:[/]"
+
+
+def _ending(trace: Trace, console: Console, word: str) -> None:
+    console.print(_indented(f"{word} {escape(trace.broken)}"))
+    if trace.conjunct:
+        console.print(_indented(f"this part fails: {escape(trace.conjunct)}", 4))
+        console.print(f"    [dim]{escape(trace.conjunct_span)}[/]", soft_wrap=True)
+
+
+def _steps(trace: Trace, console: Console) -> None:
     if trace.constants:
         constants = ", ".join(f"{name} = {value}" for name, value in trace.constants.items())
         console.print(_indented(f"with {escape(constants)}"))
@@ -96,10 +127,6 @@ def print_trace(obligation: Obligation, console: Console) -> None:
             console.print("     ", next(lines), sep="", no_wrap=True, crop=False)
     if strips:
         console.print(f"     {escape(legend(strips, plain=plain))}", style="dim")
-    if trace.broken:
-        reached = obligation.verdict == "PROVED"
-        word = "[green]reached:[/]" if reached else "[red]broken:[/]"
-        console.print(_indented(f"{word} {escape(trace.broken)}"))
 
 
 def _scenarios(scenarios: tuple[Scenario, ...]) -> Table:
