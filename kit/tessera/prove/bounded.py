@@ -33,13 +33,17 @@ MOST_CANDIDATES = 50
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`status`: found, none (no such run of at most k steps) or unknown."""
+    """`status`: found, none (no such run of at most k steps) or unknown, for a `reason`.
+
+    `hint` is what may help: of a counterexample to induction, the invariant that is missing.
+    """
 
     status: str
     steps: int
     resource: int
     script: Script | None = None
     reason: str = ""
+    hint: str = ""
 
 
 def universe(spec: t.Spec, steps: int, formula: t.Expr) -> dict[str, tuple[str, ...]]:
@@ -272,12 +276,17 @@ class Search:
 
     @staticmethod
     def _value(term: Term, model: z3.ModelRef) -> Value:
-        value = model.eval(term, model_completion=True)
-        if z3.is_bv_value(value) or z3.is_int_value(value):
-            return int(value.as_long())
-        if z3.is_true(value) or z3.is_false(value):
-            return bool(z3.is_true(value))
-        return str(value).split(".", 1)[1]
+        return value_of(term, model)
+
+
+def value_of(term: Term, model: z3.ModelRef) -> Value:
+    """The value of a term in a model, as the simulator writes values."""
+    value = model.eval(term, model_completion=True)
+    if z3.is_bv_value(value) or z3.is_int_value(value):
+        return int(value.as_long())
+    if z3.is_true(value) or z3.is_false(value):
+        return bool(z3.is_true(value))
+    return str(value).split(".", 1)[1]
 
 
 def _lazy(firing: Firing) -> list[Term]:
