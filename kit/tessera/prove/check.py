@@ -189,7 +189,8 @@ class _Run:
             p for p in self.spec.properties if p.kind == "assume" or self._wanted(p.name)
         )
         spec = replace(self.spec, properties=reported)
-        return Judge(spec, self.answers, self.proved, self.settings).obligations()
+        judge = Judge(spec, self.answers, self.proved, self.settings, whole=self.spec)
+        return judge.obligations()
 
     def rounds(self) -> Iterator[list[Task]]:
         """What to ask next, until all is settled; `answers` is filled between the rounds."""
@@ -206,6 +207,18 @@ class _Run:
             for n in broken
             if self._by_name[n].kind != "lemma" and self._wanted(n)
         )
+        yield self._fresh(self._unexplained(n for n in broken if self._wanted(n)))
+
+    def _unexplained(self, broken: Iterable[str]) -> Iterator[Task]:
+        """For every proof that failed where no run breaks the property: which state shows why?"""
+        for name in broken:
+            search = self.answers.get(Task("violate", name))
+            if search is not None and search.found[0][1].status == "found":
+                continue
+            for task in proof_tasks(self.spec, self._by_name[name], self.proved[name]):
+                answer = self.answers[task].answer
+                if task.kind != "init" and answer is not None and answer.status != "unsat":
+                    yield replace(task, kind="cti")
 
     def _wanted(self, name: str) -> bool:
         return self._only is None or name in self._only

@@ -8,14 +8,16 @@ Non-goals: where tasks run (see `tessera.prove.engine`) and what the answers mea
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tessera.lang import typed as t
 from tessera.lang.types import BOOL
 from tessera.prove.bounded import Found, find_firings, find_state, find_violation
+from tessera.prove.cti import CTI_LIMIT, find_cti
 from tessera.prove.decide import decide
 from tessera.prove.induct import Induction
 from tessera.prove.solver import Answer, ask, script
+from tessera.prove.strengthen import advise
 
 PROOFS = ("init", "step", "here", "sane")
 """Kinds of tasks that have an `answer`; the others have something `found`."""
@@ -28,7 +30,8 @@ HUNT_LIMIT = 1_000_000
 @dataclass(frozen=True, slots=True, order=True)
 class Task:
     """`kind`: init, step, here (proofs); hunt, violate, reach, firings, witness (searches); sane
-    (are the assumptions satisfiable?). `action` is for step; `hypotheses` for proofs."""
+    (are the assumptions satisfiable?); cti (a state that shows why a proof failed, and a hint).
+    `action` is for step and cti; `hypotheses` for proofs and cti."""
 
     kind: str
     prop: str = ""
@@ -74,6 +77,8 @@ def run_task(spec: t.Spec, task: Task, settings: Settings) -> Done:
         answer = ask(script(Induction(spec).assumptions(prop)), limit, seed)
     elif prop is not None and task.kind in ("init", "step", "here"):
         answer = _prove(spec, task, prop, settings)
+    elif prop is not None and task.kind == "cti":
+        found = (("", _counterexample(spec, task, prop, settings)),)
     elif prop is not None:
         found = (("", _search(spec, task, prop, settings)),)
     return Done(task, time.perf_counter() - began, answer, found)
@@ -89,6 +94,15 @@ def _prove(spec: t.Spec, task: Task, prop: t.Property, settings: Settings) -> An
     else:
         query = induction.here(prop, assumed)
     return decide(query, settings.limit, settings.seed)
+
+
+def _counterexample(spec: t.Spec, task: Task, prop: t.Property, settings: Settings) -> Found:
+    limit = min(settings.limit, CTI_LIMIT)
+    found = find_cti(spec, prop, task.action, task.hypotheses, limit, settings.seed)
+    if found.script is None or prop.kind == "lemma":
+        return found
+    advice = advise(spec, prop, task.action, task.hypotheses, found.script, settings.seed)
+    return replace(found, hint=advice.text, resource=found.resource + advice.resource)
 
 
 def _search(spec: t.Spec, task: Task, prop: t.Property, settings: Settings) -> Found:

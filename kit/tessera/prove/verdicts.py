@@ -8,14 +8,16 @@ Non-goals: asking (see `tessera.prove.check`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from tessera.lang import typed as t
+from tessera.model.minimise import minimised
 from tessera.model.replay import replay
 from tessera.prove.bounded import MOST_THINGS, Found
 from tessera.prove.induct import untouched
 from tessera.prove.solver import Answer
 from tessera.prove.tasks import Done, Settings, Task
-from tessera.prove.tidy import trimmed
+from tessera.prove.unknown import unknown_hint
 from tessera.results import Obligation, Trace
 
 UNTOUCHED = "the action changes nothing that the property reads"
@@ -30,8 +32,10 @@ class Judge:
         answers: Mapping[Task, Done],
         proved: Mapping[str, tuple[str, ...]],
         settings: Settings,
+        whole: t.Spec | None = None,
     ) -> None:
         self.spec = spec
+        self.whole = whole or spec  # with the properties that are assumed but not reported
         self.answers = answers
         self.proved = proved
         self.settings = settings
@@ -70,6 +74,7 @@ class Judge:
         met: bool | None = None,
         name: str = "",
         doc: str = "",
+        hint: str = "",
     ) -> Obligation:
         return Obligation(
             id=f"{self.spec.name}/{tail}",
@@ -84,6 +89,7 @@ class Judge:
             span=str(prop.span) if prop else "",
             formula=prop.text if prop else "",
             trace=trace,
+            hint=hint,
         )
 
     def _vacuous(self, prop: t.Property) -> Obligation | None:
@@ -156,13 +162,34 @@ class Judge:
                 return self._make(tail, prop, "ERROR", search, _unreplayed(trace), trace)
             detail = f"broken after {found.steps} steps"
             return self._make(tail, prop, "VIOLATED", search, detail, trace)
-        if done.answer.status == "unknown":
-            return self._make(tail, prop, "UNKNOWN", done, _unknown(done.answer))
-        return self._make(tail, prop, "CTI", done, self._not_inductive(prop, found))
+        return self._open(tail, prop, done, found)
 
-    def _not_inductive(self, prop: t.Property, found: Found | None) -> str:
+    def _open(self, tail: str, prop: t.Property, done: Done, search: Found | None) -> Obligation:
+        """A proof that failed where no run breaks the property."""
+        assert done.answer is not None
+        cti = self.answers.get(replace(done.task, kind="cti"))
+        shown = cti.found[0][1] if cti is not None else None
+        trace = None
+        if shown is not None and shown.script is not None:
+            trace = replay(self.whole, shown.script, prop.name)
+            trace = trace if trace.replayed else None
+        if done.answer.status == "unknown" and trace is None:
+            detail, hint = _unknown(done.answer), unknown_hint(self.whole, prop, done)
+            return self._make(tail, prop, "UNKNOWN", done, detail, hint=hint)
+        detail = self._not_inductive(prop, done, search)
+        if trace is None and shown is not None:
+            detail += f"; no state to show: {shown.reason}"
+        hint = shown.hint if trace is not None and shown is not None else ""
+        return self._make(tail, prop, "CTI", done, detail, trace, hint=hint)
+
+    def _not_inductive(self, prop: t.Property, done: Done, found: Found | None) -> str:
         if prop.kind == "lemma":
             return "some values contradict it"
+        if done.task.kind == "init":
+            return (
+                "`init` does not establish it for every value of what `init` leaves open; "
+                "the search takes first values"
+            )
         if found is None or found.status != "none":
             return "not inductive; whether a run from init reaches such a state is unknown"
         return (
@@ -231,8 +258,7 @@ class Judge:
     def _replayed(self, found: Found, prop: t.Property) -> Trace | None:
         if found.script is None:
             return None
-        trace = replay(self.spec, trimmed(found.script), prop.name)
-        return trace if trace.replayed else replay(self.spec, found.script, prop.name)
+        return replay(self.spec, minimised(self.spec, found.script, prop.name), prop.name)
 
 
 def _resource(done: Done | None) -> int:
