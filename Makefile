@@ -30,8 +30,10 @@ lint: $(STAMP) ## ruff and mypy
 	@$(BIN)/ruff format --check kit tests verification docs
 	@$(BIN)/mypy
 
-docs: $(STAMP) ## renew the list of modules in ARCHITECTURE.md
+docs: $(STAMP) ## renew what is written by scripts: modules, reference, editor grammar
 	@$(BIN)/python docs/modules.py --write
+	@$(BIN)/python docs/reference.py --write
+	@$(BIN)/python docs/editor.py --write
 
 bench: $(STAMP) ## measure what takes how long; JSON in out/bench.json
 	@$(BIN)/python verification/bench/first_light.py -o $(OUT)/bench.json

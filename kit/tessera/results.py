@@ -62,6 +62,7 @@ class Step:
     changes: tuple[str, ...]
     strips: tuple[Strip, ...] = ()
     state: dict[str, Any] = field(default_factory=dict)  # every variable; see model/plain.py
+    span: str = ""  # file:line:column of the action
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ Non-goals: the conversions (see `tessera.report`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,10 @@ import typer
 from tessera.errors import TesseraError
 from tessera.report.files import to_text, write_text
 from tessera.report.itf import SUFFIX, to_itf
+from tessera.report.junit import to_junit
+from tessera.report.markdown import to_markdown
 from tessera.report.read import read_results
+from tessera.report.sarif import to_sarif
 from tessera.results import Results
 
 Files = dict[str, str]
@@ -33,7 +37,33 @@ def _itf(results: Sequence[Results], id_: str) -> Files:
     }
 
 
-FORMATS: dict[str, Callable[[Sequence[Results], str], Files]] = {"itf": _itf}
+def _chosen(results: Sequence[Results], id_: str) -> list[Results]:
+    """The documents, with one obligation only where one is asked for."""
+    if not id_:
+        return list(results)
+    parts = [
+        replace(r, obligations=tuple(o for o in r.obligations if o.id == id_)) for r in results
+    ]
+    return [part for part in parts if part.obligations]
+
+
+def _whole(name: str, convert: Callable[[Sequence[Results]], str]) -> Format_:
+    """A format that holds whole documents."""
+
+    def files(results: Sequence[Results], id_: str) -> Files:
+        chosen = _chosen(results, id_)
+        return {name: convert(chosen)} if chosen else {}
+
+    return files
+
+
+Format_ = Callable[[Sequence[Results], str], Files]
+FORMATS: dict[str, Format_] = {
+    "itf": _itf,
+    "junit": _whole("junit.xml", to_junit),
+    "sarif": _whole("results.sarif", lambda documents: to_text(to_sarif(documents))),
+    "md": _whole("summary.md", to_markdown),
+}
 """Results and the obligation asked for (empty: all) to files. Formats that hold a whole document
 give one file."""
 
@@ -60,7 +90,8 @@ def export(
 ) -> None:
     """Write a results document in a format that other tools read.
 
-    `itf`: traces in the Informal Trace Format of Apalache, one file per trace.
+    `itf`: traces in the Informal Trace Format of Apalache, one file per trace. `junit`: JUnit XML.
+    `sarif`: SARIF 2.1.0 with traces as code flows. `md`: a summary for the page of a CI run.
 
     Example: `tessera export results.json --format itf --id vanilla/promise -o promise.itf.json`
     """
