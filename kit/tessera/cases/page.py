@@ -204,11 +204,11 @@ def _shots(trace: Trace, groups: tuple[str, ...]) -> tuple[tuple[Shot, ...], int
 
 
 def _legible(picture: Picture) -> Picture:
-    """Without the labels of content that lies under a live block's own."""
+    """Without the labels of what lies under a live block's own: old content, a block just gone."""
     live = [box for box in picture.boxes if box.kind.startswith("run")]
     boxes = (
         replace(box, label="")
-        if box.kind == "residue"
+        if box.kind in ("residue", "ghost")
         and any(box.x < run.x + run.width and run.x < box.x + box.width for run in live)
         else box
         for box in picture.boxes
