@@ -23,6 +23,7 @@ test: $(STAMP) ## every test; TESSERA_REQUIRE_GUEST=1 turns a missing guest into
 	@$(TESSERA) guest setup || { \
 	  echo 'make test: the guest tests need the parts above; see `tessera doctor`' >&2; \
 	  test "$$TESSERA_REQUIRE_GUEST" != 1; }
+	@sh kit/browser.sh || test "$$TESSERA_REQUIRE_GUEST" != 1
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(STAMP) ## ruff and mypy

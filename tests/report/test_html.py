@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
-
-import pytest
 
 from tessera.report.html import render_html
 from tessera.results import Results, Step, Trace
@@ -143,30 +138,6 @@ def test_skipped_scenarios_are_said_at_the_top_with_the_mending_command(sample: 
 
 def test_an_empty_document_renders() -> None:
     parse(render_html(Results("s", "", "s.tess", "")))
-
-
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium on this machine")
-def test_arrow_keys_step_through_a_trace(sample: Results, tmp_path: Path) -> None:
-    probe = """<script>
-      const trace = document.querySelector(".trace");
-      const press = (key) => trace.dispatchEvent(new KeyboardEvent("keydown", { key }));
-      const now = () => [...trace.querySelectorAll(".step")]
-        .map((s, i) => getComputedStyle(s).display === "none" ? "" : i).join("");
-      const seen = [now()];
-      for (const key of ["ArrowRight", "ArrowRight", "ArrowLeft", "End", "ArrowRight", "Home"]) {
-        press(key); seen.push(now());
-      }
-      document.body.innerHTML = `<p>seen ${seen.join(" ")}</p>`;
-    </script>"""
-    page = tmp_path / "page.html"
-    page.write_text(render_html(sample).replace("</body>", f"{probe}</body>"), encoding="utf-8")
-    command = [
-        "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-        "--no-first-run", "--disable-background-networking", "--disable-component-update",
-        "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri(),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert "seen 0 1 2 1 5 5 0" in done.stdout
 
 
 def test_obligations_that_share_a_trace_share_its_picture(sample: Results) -> None:

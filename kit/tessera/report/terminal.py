@@ -62,8 +62,9 @@ def print_obligation(obligation: Obligation, console: Console, same_trace_as: st
         f"[bold]{escape(obligation.id)}[/] [dim](expected {escape(obligation.expect)})[/]",
         soft_wrap=True,
     )
-    detail = f"; {obligation.detail}" if obligation.detail else ""
-    console.print(_indented(f"[dim]{escape(obligation.doc)}{escape(detail)}[/]"))
+    said = "; ".join(x for x in (obligation.doc, obligation.detail) if x)
+    if said:
+        console.print(_indented(f"[dim]{escape(said)}[/]"))
     if obligation.span:
         console.print(f"  [dim]{escape(obligation.span)}[/]", soft_wrap=True)
     if obligation.hint:

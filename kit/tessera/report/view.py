@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tessera.report.diff import Diff, parse_patch
+from tessera.report.mutation import MutationView, mutation_of
 from tessera.report.picture import Picture, trace_pictures
 from tessera.report.strip import groups_of
 from tessera.results import Obligation, PatchInfo, Results, Scenario, Step, Strip
@@ -130,6 +131,9 @@ class Page:
     patch: PatchView | None
     scenarios: tuple[ScenarioView, ...]
     skipped: tuple[str, ...]
+    counts: tuple[tuple[str, int], ...]  # of all obligations, per verdict
+    unmet: int
+    mutation: MutationView | None
 
 
 def page_of(results: Results) -> Page:
@@ -144,7 +148,15 @@ def page_of(results: Results) -> Page:
         _patch(results.patch) if results.patch else None,
         tuple(ScenarioView(s, _figures(s)) for s in results.scenarios),
         tuple(dict.fromkeys(s.skipped for s in results.scenarios if s.skipped)),
+        _counts(results.obligations),
+        sum(not o.met for o in results.obligations),
+        mutation_of(results.mutants) if results.mutants else None,
     )
+
+
+def _counts(obligations: Iterable[Obligation]) -> tuple[tuple[str, int], ...]:
+    verdicts = [o.verdict for o in obligations]
+    return tuple((v, verdicts.count(v)) for v in MARKS if v in verdicts)
 
 
 def summary_of(results: Results) -> Summary:
@@ -232,12 +244,11 @@ def _policy(name: str, obligations: list[Obligation]) -> Policy:
         (sum(o.seconds for o in cells.values()) for cells in by_property.values()), default=0
     )
     rows = tuple(_row(prop, cells, actions, most) for prop, cells in by_property.items())
-    verdicts = [o.verdict for o in obligations]
     return Policy(
         name,
         actions,
         rows,
-        tuple((v, verdicts.count(v)) for v in MARKS if v in verdicts),
+        _counts(obligations),
         sum(o.seconds for o in obligations),
         sum(o.resource for o in obligations),
         sum(not o.met for o in obligations),

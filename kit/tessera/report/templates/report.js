@@ -14,6 +14,24 @@
   button.hidden = false;
   button.addEventListener("click", () => { theme = themes[(themes.indexOf(theme) + 1) % 3]; apply(theme); });
 
+  const filter = document.querySelector(".filter");
+  if (filter) {
+    const choices = [...filter.querySelectorAll("button")];
+    const rows = [...document.querySelectorAll(".obligation")];
+    const tiles = [...document.querySelectorAll(".tile")];
+    const fits = (el, what) => what === "" || (what === "unmet" ? el.dataset.met === "false" : el.dataset.verdict === what);
+    const only = (what) => {
+      choices.forEach((c) => c.setAttribute("aria-pressed", String(c.dataset.show === what)));
+      rows.forEach((row) => { row.hidden = !fits(row, what); });
+      tiles.forEach((tile) => tile.classList.toggle("dim", !fits(tile, what)));
+      filter.querySelector(".shown").textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} obligations`;
+      if (what) document.querySelector("details.all").open = true;
+    };
+    choices.forEach((c) => c.addEventListener("click", () => only(c.dataset.show)));
+    filter.hidden = false;
+    only("");
+  }
+
   for (const trace of document.querySelectorAll(".trace")) {
     const steps = [...trace.querySelectorAll(".step")];
     if (steps.length < 2) continue;
