@@ -18,6 +18,7 @@ Place = tuple[int, int]
 _STATEMENTS = frozenset(
     {
         *("granule_item", "width_item", "region", "ta_member"),
+        *("constraint", "config", "expect"),
         *("function_decl", "const_decl"),
         *("require", "let", "some", "least", "fresh", "update", "bulk"),
         *("view_length", "view_run", "view_mark", "view_zone"),

@@ -20,6 +20,7 @@ Places = Mapping[str, Place]
 """The place of every region, by name."""
 
 PROPERTIES = {
+    "placed": "every region lies where its line allows",
     "disjoint": "regions side by side share no byte",
     "contained": "an inner region lies in its outer one",
     "worlds": "no byte of a secure region lies in a nonsecure or device region",
@@ -120,6 +121,8 @@ class Layout:
     def properties(self) -> dict[str, str]:
         """The properties that apply: names of the obligations, with their meaning in words."""
         asked = dict(PROPERTIES)
+        if not self.open_areas:
+            del asked["placed"]  # a fixed region is its line
         if self.area(SHARED) is None:
             del asked["shared_outside"]
         if self.area(POOL) is None:
