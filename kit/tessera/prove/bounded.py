@@ -153,8 +153,9 @@ class Search:
         names = [a.name for a in self.spec.actions]
         return self.chosen[-1] == names.index(action)
 
-    def ask(self, goal: Term) -> Found:
-        """A smallest run of the present length that meets the goal.
+    def ask(self, goal: Term, *, small: bool = True) -> Found:
+        """A smallest run of the present length that meets the goal; with `small` off, whether there
+        is one.
 
         Guards with quantifiers (a choice is the least, nothing fits) are added only for the actions
         that a candidate run uses; a sequence of actions that fails them is ruled out and the search
@@ -162,11 +163,11 @@ class Search:
         """
         self.solver.push()
         self.solver.add(goal)
-        found = self._candidates()
+        found = self._candidates(small)
         self.solver.pop()
         return found
 
-    def _candidates(self) -> Found:
+    def _candidates(self, small: bool) -> Found:
         for _ in range(MOST_CANDIDATES):
             status = self.solver.check()
             if status != z3.sat:
@@ -179,7 +180,8 @@ class Search:
                 self.solver.add(*_lazy(self._fired(model, index)))
             status = self.solver.check()
             if status == z3.sat:
-                script = self._script(self._smallest(self.solver.model()))
+                model = self.solver.model()
+                script = self._script(self._smallest(model)) if small else None
                 resource = spent(self.solver)
                 self.solver.pop()
                 return Found("found", len(self.firings), resource, script)
@@ -353,7 +355,7 @@ def find_firings(
         search.extend()
         for action in spec.actions:
             if action.name not in out:
-                found = search.ask(search.fired_last(action.name))
+                found = search.ask(search.fired_last(action.name), small=False)
                 if found.status != "none":
                     out[action.name] = found
     missing = Found("none", steps, spent(search.solver))

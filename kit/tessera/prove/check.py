@@ -207,7 +207,22 @@ class _Run:
             for n in broken
             if self._by_name[n].kind != "lemma" and self._wanted(n)
         )
-        yield self._fresh(self._unexplained(n for n in broken if self._wanted(n)))
+        unexplained = self._unexplained(n for n in broken if self._wanted(n))
+        yield self._fresh([*unexplained, *self._empty(broken)])
+
+    def _empty(self, broken: Sequence[str]) -> Iterator[Task]:
+        """Why assumptions exclude each other, and why an action never happens."""
+        for task, done in self.answers.items():
+            if task.kind == "sane" and done.answer is not None and done.answer.status == "unsat":
+                yield replace(task, kind="core")
+        standing = tuple(
+            n for n in self.proved if self._by_name[n].kind == "invariant" and n not in broken
+        )
+        general = tuple(n for n in standing if isinstance(self._by_name[n].given, t.BoolLit))
+        firings = self.answers.get(Task("firings"))
+        for name, found in firings.found if firings is not None else ():
+            if found.status == "none" and f"action {name}" not in self.spec.expects:
+                yield Task("blame", "", name, general)
 
     def _unexplained(self, broken: Iterable[str]) -> Iterator[Task]:
         """For every proof that failed where no run breaks the property: which state shows why?"""
@@ -244,6 +259,9 @@ class _Run:
         tasks = [Task("sane")]
         if self.spec.actions and self._wanted(REACHABLE):
             tasks.append(Task("firings"))
+        invariants = tuple(p.name for p in wanted if p.kind == "invariant")
+        if invariants:
+            tasks.append(Task("exercised", "", "", invariants))
         for prop in wanted:
             if not isinstance(prop.given, t.BoolLit):
                 tasks.append(Task("sane", prop.name))

@@ -58,16 +58,25 @@ class Induction:
         state = initial_state(self.encoder, default=False)
         return self._query([], self._refuted(prop, prop.formula, Env(state)))
 
-    def step(self, action: t.Action, prop: t.Property, invariants: Iterable[t.Property]) -> Query:
+    def step(
+        self,
+        action: t.Action,
+        prop: t.Property,
+        invariants: Iterable[t.Property],
+        *,
+        least: bool = False,
+    ) -> Query:
         """Invariants, a firing of the action, and not P afterwards.
 
-        That a `least` choice is the least is left out: a weaker hypothesis, so a stronger proof.
+        That a `least` choice is the least is left out unless `least` asks for it: few proofs need
+        it, and it has a quantifier.
         """
         firing = fire(self.encoder, action, self.now, "")
         before = self.now if prop.kind == "step" else None
         refuted = self._refuted(prop, prop.formula, Env(firing.after, before))
         touched = (*firing.args.values(), *firing.choices.values())
-        hypotheses = [*self._hypotheses(invariants), *firing.guards]
+        minimal = firing.minimal if least else ()
+        hypotheses = [*self._hypotheses(invariants), *firing.guards, *minimal]
         return self._query(hypotheses, refuted, touched)
 
     def here(self, prop: t.Property, invariants: Iterable[t.Property]) -> Query:

@@ -18,6 +18,7 @@ from tessera.prove.decide import decide
 from tessera.prove.induct import Induction
 from tessera.prove.solver import Answer, ask, script
 from tessera.prove.strengthen import advise
+from tessera.prove.vacuity import blame, contradiction, exercised
 
 PROOFS = ("init", "step", "here", "sane")
 """Kinds of tasks that have an `answer`; the others have something `found`."""
@@ -30,8 +31,10 @@ HUNT_LIMIT = 1_000_000
 @dataclass(frozen=True, slots=True, order=True)
 class Task:
     """`kind`: init, step, here (proofs); hunt, violate, reach, firings, witness (searches); sane
-    (are the assumptions satisfiable?); cti (a state that shows why a proof failed, and a hint).
-    `action` is for step and cti; `hypotheses` for proofs and cti."""
+    (are the assumptions satisfiable?); exercised (of the invariants in `hypotheses`: does what they
+    speak of ever occur?). Explanations, asked when something failed: cti (a state that shows why a
+    proof failed, and a hint), core (which assumptions exclude each other), blame (which guards keep
+    `action` from happening); they answer in words. `hypotheses` are of proofs, cti and blame."""
 
     kind: str
     prop: str = ""
@@ -77,6 +80,13 @@ def run_task(spec: t.Spec, task: Task, settings: Settings) -> Done:
         answer = ask(script(Induction(spec).assumptions(prop)), limit, seed)
     elif prop is not None and task.kind in ("init", "step", "here"):
         answer = _prove(spec, task, prop, settings)
+    elif task.kind == "exercised":
+        found = tuple(exercised(spec, task.hypotheses, settings.steps, limit, seed).items())
+    elif task.kind == "core":
+        found = (("", contradiction(spec, prop, limit, seed)),)
+    elif task.kind == "blame":
+        action = spec.action(task.action)
+        found = (("", blame(spec, action, task.hypotheses, settings.steps, limit, seed)),)
     elif prop is not None and task.kind == "cti":
         found = (("", _counterexample(spec, task, prop, settings)),)
     elif prop is not None:
@@ -93,7 +103,21 @@ def _prove(spec: t.Spec, task: Task, prop: t.Property, settings: Settings) -> An
         query = induction.step(spec.action(task.action), prop, assumed)
     else:
         query = induction.here(prop, assumed)
-    return decide(query, settings.limit, settings.seed)
+    answer = decide(query, settings.limit, settings.seed)
+    if answer.status == "unsat" or not (task.action and _has_least(spec.action(task.action))):
+        return answer
+    # What fails for any choice may hold for the least one.
+    query = Induction(spec).step(spec.action(task.action), prop, assumed, least=True)
+    second = decide(query, max(1, settings.limit - answer.resource), settings.seed)
+    return replace(
+        second if second.status == "unsat" else answer,
+        seconds=answer.seconds + second.seconds,
+        resource=answer.resource + second.resource,
+    )
+
+
+def _has_least(action: t.Action) -> bool:
+    return any(isinstance(s, t.Choose) and s.kind == "least" for s in action.body)
 
 
 def _counterexample(spec: t.Spec, task: Task, prop: t.Property, settings: Settings) -> Found:
@@ -134,5 +158,6 @@ def gave_up(spec: t.Spec, task: Task, reason: str) -> Done:
     if task.kind in PROOFS:
         return Done(task, 0.0, Answer("unknown", 0.0, 0, reason), failed=reason)
     names = [a.name for a in spec.actions] if task.kind == "firings" else [""]
+    names = list(task.hypotheses) if task.kind == "exercised" else names
     nothing = Found("unknown", 0, 0, None, reason)
     return Done(task, 0.0, None, tuple((name, nothing) for name in names), reason)

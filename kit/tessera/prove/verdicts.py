@@ -57,6 +57,8 @@ class Judge:
                 out.append(self._refuted(prop))
             if prop.kind == "promise" and empty is None:
                 out.append(self._witness(prop))
+            if prop.name in self.proved and empty is None:
+                out += self._exercised(prop)
         return tuple(out + self._reachable())
 
     # --- kinds of obligations ---------------------------------------------------------------------
@@ -93,13 +95,13 @@ class Judge:
         )
 
     def _vacuous(self, prop: t.Property) -> Obligation | None:
-        for task, what in (
-            (Task("sane"), "the assumptions and ranges of the spec"),
-            (Task("sane", prop.name), "its 'given'"),
-        ):
+        for task in (Task("sane"), Task("sane", prop.name)):
             done = self.answers.get(task)
             if done is not None and done.answer is not None and done.answer.status == "unsat":
-                detail = f"nothing satisfies {what}"
+                what = "its 'given'" if task.prop else "the assumptions and ranges of the spec"
+                core = self.answers.get(replace(task, kind="core"))
+                why = f": {core.found[0][1].reason}" if core is not None else ""
+                detail = f"nothing satisfies {what}{why}"
                 return self._make(prop.name, prop, "VACUOUS", done, detail, met=False)
         return None
 
@@ -229,6 +231,24 @@ class Judge:
         }.get(verdict, found.reason)
         return self._make(f"{prop.name}/witness", prop, verdict, done, detail)
 
+    def _exercised(self, prop: t.Property) -> list[Obligation]:
+        """An invariant about things of which no run has any is empty; nothing is said of one whose
+        search gave up, or that speaks of all states alike."""
+        for task, answer in self.answers.items():
+            done: Done | None = answer
+            found = dict(answer.found).get(prop.name) if task.kind == "exercised" else None
+            if found is None or found.status == "unknown":
+                continue
+            if prop.name != answer.found[0][0]:
+                done = None  # its cost is told once
+            if found.status == "found":
+                detail = f"what it speaks of occurs after {found.steps} steps"
+                return [self._make(f"{prop.name}/exercised", prop, "PROVED", done, detail)]
+            detail = f"no run of at most {found.steps} steps has values for {found.reason}"
+            hint = "look at the guard of this quantifier, or raise --steps"
+            return [self._make(f"{prop.name}/exercised", prop, "VACUOUS", done, detail, hint=hint)]
+        return []
+
     def _reachable(self) -> list[Obligation]:
         done = self.answers.get(Task("firings"))
         out = []
@@ -240,6 +260,9 @@ class Judge:
                 "PROVED": f"it can happen as step {found.steps}",
                 "VACUOUS": f"no run of at most {found.steps} steps takes it",
             }.get(verdict, found.reason)
+            blame = [d for x, d in self.answers.items() if (x.kind, x.action) == ("blame", name)]
+            if blame:
+                detail += f": {blame[0].found[0][1].reason}"
             out.append(
                 self._make(
                     f"{name}/reachable",
