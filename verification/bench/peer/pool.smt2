@@ -1,0 +1,42 @@
+; A page pool with two actions by hand: the six obligations of pool.tess as plain SMT-LIB, with
+; quantifiers over an uninterpreted sort and 32-bit places. Every answer must be unsat.
+(set-logic ALL)
+(declare-sort block 0)
+(define-sort place () (_ BitVec 32))
+(declare-fun live (block) Bool)
+(declare-fun start (block) place)
+(declare-fun fin (block) place)
+(declare-fun live1 (block) Bool)
+(declare-fun start1 (block) place)
+(declare-fun fin1 (block) place)
+(declare-const e block)
+(declare-const lo place)
+(declare-const hi place)
+(define-fun apart ((l1 place) (h1 place) (l2 place) (h2 place)) Bool
+  (or (bvule h1 l2) (bvule h2 l1)))
+(define-fun disjoint () Bool
+  (forall ((a block) (b block))
+    (=> (live a) (live b) (distinct a b) (apart (start a) (fin a) (start b) (fin b)))))
+(define-fun ordered () Bool (forall ((a block)) (=> (live a) (bvult (start a) (fin a)))))
+(define-fun disjoint1 () Bool
+  (forall ((a block) (b block))
+    (=> (live1 a) (live1 b) (distinct a b) (apart (start1 a) (fin1 a) (start1 b) (fin1 b)))))
+(define-fun ordered1 () Bool (forall ((a block)) (=> (live1 a) (bvult (start1 a) (fin1 a)))))
+(define-fun init () Bool (forall ((b block)) (not (live b))))
+(define-fun alloc () Bool
+  (and (not (live e)) (bvult lo hi)
+    (forall ((b block)) (=> (live b) (or (bvule (fin b) lo) (bvule hi (start b)))))
+    (forall ((b block)) (= (live1 b) (or (live b) (= b e))))
+    (forall ((b block)) (= (start1 b) (ite (= b e) lo (start b))))
+    (forall ((b block)) (= (fin1 b) (ite (= b e) hi (fin b))))))
+(define-fun free () Bool
+  (and (live e)
+    (forall ((b block)) (= (live1 b) (and (live b) (distinct b e))))
+    (forall ((b block)) (= (start1 b) (start b)))
+    (forall ((b block)) (= (fin1 b) (fin b)))))
+(push 1) (assert init) (assert (not disjoint)) (check-sat) (pop 1)
+(push 1) (assert init) (assert (not ordered)) (check-sat) (pop 1)
+(push 1) (assert disjoint) (assert ordered) (assert alloc) (assert (not disjoint1)) (check-sat) (pop 1)
+(push 1) (assert disjoint) (assert ordered) (assert alloc) (assert (not ordered1)) (check-sat) (pop 1)
+(push 1) (assert disjoint) (assert ordered) (assert free) (assert (not disjoint1)) (check-sat) (pop 1)
+(push 1) (assert disjoint) (assert ordered) (assert free) (assert (not ordered1)) (check-sat) (pop 1)
