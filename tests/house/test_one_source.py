@@ -20,7 +20,7 @@ MIB = 1 << 20
 
 def variant(folder: Path, *changes: tuple[str, str]) -> Spec:
     """The shipped policy with patterns in its text replaced, each of which must be there."""
-    for name in ("private_inference.tess", "priority.tess"):
+    for name in ("inference_demands.tess", "private_inference.tess", "priority.tess"):
         text = resources.path(f"specs/policies/{name}").read_text(encoding="utf-8")
         (folder / name).write_text(text, encoding="utf-8")
     for old, new in changes:

@@ -16,7 +16,10 @@ _PARTS = (
     "specs/policies/priority.tess",
     "models/optee/platforms/qemu_armv8a.tess",
     "models/optee/page_pool.tess",
+    "models/optee/first_fit.tess",
+    "models/optee/pool_life.tess",
     "models/optee/pool.tess",
+    "specs/policies/inference_demands.tess",
     "specs/policies/private_inference.tess",
 )
 _USE = re.compile(r"^use.*$", re.MULTILINE)

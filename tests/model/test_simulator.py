@@ -101,7 +101,7 @@ def test_an_action_fires_only_as_its_guards_and_choices_allow(
     with pytest.raises(NotEnabled) as caught:
         simulator.fire(Event("alloc", {"w": "ta1", "n": 2}, {"o": 0, "e": "b1"}))
     assert "alive(w)" in caught.value.text
-    assert str(caught.value.where).partition(":")[0].endswith("pool.tess")
+    assert str(caught.value.where).partition(":")[0].endswith("first_fit.tess")
     take(simulator, "open", w="ta1")
     with pytest.raises(NotEnabled, match="the least is 0 granules"):
         simulator.fire(Event("alloc", {"w": "ta1", "n": 2}, {"o": 1, "e": "b1"}))
