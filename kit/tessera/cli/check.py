@@ -40,7 +40,7 @@ def check(
         typer.Option("--property", help="Only this property (repeatable); 'reachable' too."),
     ] = None,
     steps: Annotated[
-        int, typer.Option(min=1, max=12, help="Length of bounded searches.")
+        int, typer.Option(min=1, max=40, help="Length of bounded searches.")
     ] = DEFAULT_STEPS,
     limit: Annotated[
         int, typer.Option(min=1000, help="Z3 resource units per question.")

@@ -52,7 +52,7 @@ def advise(
     """A strengthening that rules the state of `script` out, in words; else that none was found."""
     fitting, looked = _fitting(spec, script)
     trial = _Trial(spec, prop, action, assumed, seed)
-    partial = ""
+    step, partial = "", ""
     for formula in fitting[:MOST_TRIED]:
         text = f"invariant {prop.name}_needs: {show(formula)}"
         candidate = t.Property(
@@ -68,14 +68,16 @@ def advise(
             prop.span,
         )
         helps = trial.proves_here(candidate)
-        if (helps or not partial) and trial.holds(candidate):
+        worth = helps if step or partial else True
+        if worth and trial.holds(candidate):
             if helps and trial.proves_everywhere(candidate):
                 return Advice(f"adding `{text}` proves it", trial.resource)
             if helps:
-                return Advice(f"adding `{text}` proves this step of it", trial.resource)
-            partial = f"`{text}` holds and rules this state out, but does not yet prove it"
-    if partial:
-        return Advice(partial, trial.resource)
+                step = step or f"adding `{text}` proves this step of it"
+            else:
+                partial = f"`{text}` holds and rules this state out, but does not yet prove it"
+    if step or partial:
+        return Advice(step or partial, trial.resource)
     said = f"none of {looked} simple invariants rules this state out and is inductive"
     return Advice(f"{said}: look for what no run can bring about in state 0", trial.resource)
 

@@ -195,9 +195,15 @@ class Judge:
         if found is None or found.status != "none":
             return "not inductive; whether a run from init reaches such a state is unknown"
         return (
-            f"not inductive, but no run of at most {found.steps} steps from init, with "
-            f"{MOST_THINGS} unnamed things of each sort, breaks it: a stronger invariant is needed"
+            f"not inductive, but no run of at most {found.steps} steps from init{self._things()} "
+            "breaks it: a stronger invariant is needed"
         )
+
+    def _things(self) -> str:
+        """With how many things a bounded search looked."""
+        if not self.spec.sorts:
+            return ""
+        return f", with up to {MOST_THINGS} unnamed things of each sort,"
 
     def _refuted(self, prop: t.Property) -> Obligation:
         """A property that a search was to break, or broke before a proof was tried."""
@@ -214,10 +220,7 @@ class Judge:
             return self._make(prop.name, prop, "VIOLATED", done, detail, trace, expect=expect)
         if found.status == "unknown":
             return self._make(prop.name, prop, "UNKNOWN", done, found.reason, expect=expect)
-        detail = (
-            f"no run of at most {found.steps} steps, with {MOST_THINGS} unnamed things of each "
-            "sort, breaks it"
-        )
+        detail = f"no run of at most {found.steps} steps{self._things()} breaks it"
         return self._make(prop.name, prop, f"BOUNDED({found.steps})", done, detail, expect=expect)
 
     def _witness(self, prop: t.Property) -> Obligation:
