@@ -35,12 +35,22 @@ def minimised(spec: Spec, script: Script, property_name: str) -> Script:
 
 
 def _fewer_events(script: Script, confirm: Confirm) -> Script:
-    """Without the events that are not needed; that of a counterexample to induction is."""
-    at = len(script.events) - 1
-    while at >= 0 and script.start is None:
-        without = replace(script, events=script.events[:at] + script.events[at + 1 :])
-        script = without if confirm(without) else script
-        at -= 1
+    """Without neighbouring events that are not needed; those of a counterexample to induction are.
+
+    The search's own runs are short, so every place is tried for every length.
+    """
+    if script.start is not None:
+        return script
+    chunk = len(script.events) - 1
+    while chunk > 0:
+        for at in reversed(range(len(script.events) - chunk + 1)):
+            without = replace(script, events=script.events[:at] + script.events[at + chunk :])
+            if confirm(without):
+                script = without
+                break
+        else:
+            chunk -= 1
+        chunk = min(chunk, len(script.events) - 1)
     return script
 
 
