@@ -15,7 +15,7 @@ from tessera.lang.check_expr import ExprChecker
 from tessera.lang.context import Context
 from tessera.lang.diagnostics import nearest
 from tessera.lang.scope import Symbols
-from tessera.lang.typed_layout import KINDS, PROPERTIES, Demand, Setting
+from tessera.lang.typed_layout import CHOICES, KINDS, PROPERTIES, Demand, Setting
 from tessera.lang.types import BOOL, IntType
 from tessera.lang.walk import walk
 
@@ -61,7 +61,7 @@ def check_constraints(symbols: Symbols, written: Sequence[s.Constraint]) -> tupl
     out: list[Demand] = []
     for item in written:
         name = item.name.text
-        if name in PROPERTIES:
+        if name in PROPERTIES or name in CHOICES:
             symbols.diagnostics.add(
                 item.name.span,
                 f"'{name}' is asked of every platform",
@@ -126,7 +126,7 @@ def check_configs(
                 else f"{KINDS[kind]} takes one value for a name",
                 'write for example: config dt "optee_core" = tzdram.base, tzdram.size'
                 if kind == "dt"
-                else 'write for example: config optee "CFG_TZDRAM_START" = tzdram.base',
+                else f'write for example: config {kind} "{item.key}" = tzdram.base',
             )
             continue
         typed = [ExprChecker(symbols).expr(in_bytes(v), _CONTEXT, type_) for v in item.values]

@@ -34,6 +34,9 @@ PROPERTIES = {
 }
 """What is asked of every layout, by the name of its obligation."""
 
+CHOICES = ("satisfiable", "maximal")
+"""What is asked besides of an open layout, when places are chosen."""
+
 POOL, CORE, SHARED = "pool", "optee_core", "shared_memory"
 """The regions that the layout properties know by name."""
 

@@ -202,14 +202,16 @@ class LayoutTerms:
         core = self.size.get(CORE, self.number(0))
         words = "the pool is larger than the core"
         yield Constraint("room", words, z3.ULT(core, size), pool.span)
-        last = z3.LShR(size, self.number(shift)) - self.number(1)  # the largest offset
+        pages = z3.LShR(size, self.number(shift))
+        last = pages - self.number(1)  # the largest offset, when there is one
         narrow = z3.Extract(_SHIFT_BITS - 1, 0, last)
         back = z3.LShR(narrow << shift, z3.BitVecVal(shift, _SHIFT_BITS))
         words = f"offsets of the pool, shifted by {shift}, fit in {_SHIFT_BITS} bits"
-        yield Constraint("offsets", words, resize(back, self.width) == last, pool.span)
+        fits = z3.Or(pages == 0, resize(back, self.width) == last)
+        yield Constraint("offsets", words, fits, pool.span)
         kept = resize(z3.Extract(_LOOKUP_BITS - 1, 0, last), self.width)
         words = f"offsets of the pool fit in {_LOOKUP_BITS} bits"
-        yield Constraint("lookup", words, kept == last, pool.span)
+        yield Constraint("lookup", words, z3.Or(pages == 0, kept == last), pool.span)
 
     def _demands(self) -> Iterator[Constraint]:
         for demand in self.layout.demands:
