@@ -17,7 +17,21 @@ PACKAGE = REPO / "kit" / "tessera"
 PAGE = REPO / "ARCHITECTURE.md"
 BEGIN, END = "<!-- modules: begin -->", "<!-- modules: end -->"
 # The order of the road; what is not named here comes last.
-ORDER = ("", "lang", "model", "prove", "emit", "dnn", "guest", "guest/scenarios", "report", "cli")
+ORDER = (
+    "",
+    "lang",
+    "model",
+    "prove",
+    "mutate",
+    "cases",
+    "emit",
+    "conform",
+    "dnn",
+    "guest",
+    "guest/scenarios",
+    "report",
+    "cli",
+)
 
 
 def first_line(file: Path) -> str:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 import pytest
 from emit_cases import DNN, HEAD, TOY_TREE
-from emit_pool import GRANULE, HostPool, Reference
+from emit_pool import GRANULE, Reference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tessera import resources
-from tessera.emit import make_patch
+from tessera.conform.hostpool import HostPool, patched
 from tessera.lang import load
-from tessera.lang.typed import Spec
 
 RESERVE = 16
 OTHER = "a1f47c90-3be2-4d57-8c6b-95d20e7f4b13"
@@ -37,16 +34,6 @@ policy {{
 """
 
 
-def compile_patched(spec: Spec, tree: Path, folder: Path) -> HostPool:
-    """The tree's pool with the policy of a spec."""
-    copy = folder / "tree"
-    for name in ("core/mm", "core/include/mm", "core/kernel"):
-        shutil.copytree(tree / name, copy / name)
-    made = make_patch(spec, tree)
-    subprocess.run(["patch", "-s", "-p1"], cwd=copy, input=made.text, text=True, check=True)
-    return HostPool(copy, folder)
-
-
 @pytest.fixture(scope="module", params=["toy", "real"])
 def tree(request: pytest.FixtureRequest) -> Path:
     """The small tree, and the real one where it is at hand."""
@@ -55,10 +42,10 @@ def tree(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pool(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> HostPool:
+def pool(tree: Path) -> HostPool:
     """A pool with the priority policy and a small reserve."""
     spec = load(resources.path("specs/policies/priority.tess"), {"reserve": RESERVE})
-    return compile_patched(spec, tree, tmp_path_factory.mktemp("pool"))
+    return patched(spec, tree)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +54,7 @@ def overlapping(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> HostPoo
     folder = tmp_path_factory.mktemp("overlapping")
     path = folder / "overlapping.tess"
     path.write_text(f'spec overlapping "Three classes."\n{HEAD}{OVERLAPPING}', encoding="utf-8")
-    return compile_patched(load(path), tree, folder)
+    return patched(load(path), tree)
 
 
 def priority_reference(pages: int) -> Reference:

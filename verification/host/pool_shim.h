@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Just enough of a trusted OS for a page pool to be compiled on the host: no locks to wait for, one
- * thread whose active TA the test chooses, and the C library's heap.
+ * thread whose active TA the caller chooses, and the C library's heap.
  */
 #ifndef SHIM_H
 #define SHIM_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What a test calls: one pool, blocks by number, offsets in granules; NONE for a refused request. */
+/* What a caller sees: one pool, blocks by number, offsets in granules; NONE for a refused request. */
 
-#include "shim.h"
+#include "pool_shim.h"
 #include "tee_mm.c"
 
 #define BLOCKS 4096
@@ -21,8 +21,12 @@ void driver_init(uint32_t pages, bool by_class)
 	memset(blocks, 0, sizeof(blocks));
 	if (!tee_mm_init(&pool, BASE, (paddr_size_t)pages << SHIFT, SHIFT, 0))
 		abort();
+#ifdef BY_CLASS
 	if (by_class)
 		pool.pages = pages;
+#else
+	(void)by_class;
+#endif
 }
 
 /* The TA whose context is active; no TA when NULL, no thread when @thread is negative */
