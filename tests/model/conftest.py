@@ -28,15 +28,15 @@ def vanilla() -> Spec:
 
 @pytest.fixture
 def changed(tmp_path: Path) -> Callable[..., Path]:
-    """A copy of a shipped policy with texts replaced in whichever file has them, once each."""
+    """A copy of a shipped policy with texts replaced in whichever file it uses, once each."""
 
     def make(policy: str, *changes: Change, append: str = "") -> Path:
         # `use` looks beside the using file first, so these copies hide the kit's own files.
         for file in sorted(resources.path("specs/policies").glob("*.tess")):
             shutil.copy(file, tmp_path)
         shutil.copytree(resources.path("models/optee"), tmp_path / "optee")
-        files = sorted(tmp_path.rglob("*.tess"))
-        target = next(f for f in files if f.stem == policy)
+        target = next(f for f in sorted(tmp_path.rglob("*.tess")) if f.stem == policy)
+        files = sorted(Path(name) for name in load(target).lines)
         for old, new in changes:
             holders = [f for f in files if old in f.read_text(encoding="utf-8")]
             assert len(holders) == 1, f"{old!r} is in {len(holders)} files"
