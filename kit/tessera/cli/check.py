@@ -7,6 +7,7 @@ Non-goals: proofs (see `tessera.prove`) and files (see `tessera report`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tessera import resources
 from tessera.errors import EXIT_OK, EXIT_UNKNOWN, EXIT_UNMET
 from tessera.lang import Spec, load
+from tessera.prove.cache import ResultCache, default_folder
 from tessera.prove.check import DEFAULT_STEPS, check_all
 from tessera.prove.engine import Engine, engine_for
 from tessera.prove.solver import DEFAULT_LIMIT
@@ -51,6 +53,16 @@ def check(
         int | None,
         typer.Option(min=0, help="MiB of address space per process; 0: no limit."),
     ] = None,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Folder of known answers.", file_okay=False)
+    ] = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Ask every question anew, keep nothing.")
+    ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Hand the questions to a running Dask scheduler."),
+    ] = None,
 ) -> None:
     """Prove every property of a spec for all sizes, or show a shortest run that breaks it.
 
@@ -60,9 +72,18 @@ def check(
     every verdict is the expected one; 1: one is not; 2: bad input; 3: something stayed UNKNOWN.
     """
     specs = [load(resources.find_spec(name)) for name in spec]
+    known = results_cache(cache, no_cache)
     found = with_progress(
-        specs, engine_for(jobs, memory), limit=limit, seed=seed, steps=steps, only=only
+        specs,
+        engine_for(jobs, memory, cluster),
+        cache=known,
+        limit=limit,
+        seed=seed,
+        steps=steps,
+        only=only,
     )
+    for trouble in known.troubles if known else ():
+        typer.echo(trouble, err=True)
     documents = []
     worst = EXIT_OK
     for loaded, obligations in zip(specs, found, strict=True):
@@ -96,10 +117,17 @@ def _print(results: Results, *, every: bool) -> None:
     print_summary(results, console)
 
 
+def results_cache(folder: Path | None, off: bool) -> ResultCache | None:
+    """The cache that the options ask for: a given folder, none, or the user's own."""
+    chosen = folder or default_folder()
+    return None if off or chosen is None else ResultCache(chosen)
+
+
 def with_progress(
     specs: Sequence[Spec],
     engine: Engine,
     *,
+    cache: ResultCache | None = None,
     limit: int = DEFAULT_LIMIT,
     seed: int = 0,
     steps: int = DEFAULT_STEPS,
@@ -124,7 +152,14 @@ def with_progress(
             bar.update(task, completed=done, total=total, what=what)
 
         return check_all(
-            specs, engine=engine, limit=limit, seed=seed, steps=steps, only=only, progress=moved
+            specs,
+            engine=engine,
+            cache=cache,
+            limit=limit,
+            seed=seed,
+            steps=steps,
+            only=only,
+            progress=moved,
         )
 
 
@@ -141,4 +176,4 @@ def _worse(a: int, b: int) -> int:
     return max(a, b, key=order.index)
 
 
-__all__ = ["check", "exit_code", "register", "with_progress"]
+__all__ = ["check", "exit_code", "register", "results_cache", "with_progress"]

@@ -9,15 +9,17 @@ Non-goals: where questions are answered (see `tessera.prove.engine`), printing a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 from tessera.errors import TesseraError
 from tessera.lang import typed as t
+from tessera.prove.cache import CachedEngine, Memory, ResultCache
 from tessera.prove.engine import Engine, LocalEngine, Question
 from tessera.prove.induct import untouched
+from tessera.prove.slice import Slicer
 from tessera.prove.solver import DEFAULT_LIMIT
-from tessera.prove.tasks import PROOFS, Done, Settings, Task
+from tessera.prove.tasks import PROOFS, Done, Settings, Task, alone
 from tessera.prove.verdicts import Judge
 from tessera.results import Obligation
 
@@ -38,13 +40,15 @@ def check(
     steps: int = DEFAULT_STEPS,
     jobs: int = 0,
     engine: Engine | None = None,
+    cache: ResultCache | None = None,
     only: Iterable[str] | None = None,
     progress: Progress = lambda _done, _all, _what: None,
 ) -> tuple[Obligation, ...]:
     """Every obligation of a spec, in order of its properties and actions.
 
     `limit` is in Z3 resource units per question, `steps` the length of bounded searches. Questions
-    go to `engine`; without one, to `jobs` local processes (0: one per processor). `only` names the
+    go to `engine`; without one, to `jobs` local processes (0: one per processor). Answers that
+    `cache` holds are not asked for again, new ones are kept there. `only` names the
     properties to report (and `reachable`): what their proofs lean on is proved too, or not leant
     on, but not reported. Raises `TesseraError` when `only` names what the spec does not have.
     """
@@ -54,6 +58,7 @@ def check(
         seed=seed,
         steps=steps,
         engine=engine or LocalEngine(jobs),
+        cache=cache,
         only=only,
         progress=progress,
     )
@@ -64,6 +69,7 @@ def check_all(
     specs: Sequence[t.Spec],
     *,
     engine: Engine,
+    cache: ResultCache | None = None,
     limit: int = DEFAULT_LIMIT,
     seed: int = 0,
     steps: int = DEFAULT_STEPS,
@@ -78,8 +84,8 @@ def check_all(
     names = None if only is None else frozenset(only)
     if names is not None:
         _known(specs, names)
-    runs = [_Run(spec, settings, names) for spec in specs]
-    _drive(runs, engine, _Bar(progress))
+    runs = [_Run(spec, settings, names, cache) for spec in specs]
+    _drive(runs, CachedEngine(engine, cache) if cache else engine, _Bar(progress))
     return [run.obligations() for run in runs]
 
 
@@ -131,7 +137,7 @@ def _drive(runs: Sequence[_Run], engine: Engine, bar: _Bar) -> None:
             tasks = next(round_, None)
             if tasks is not None:
                 alive.append((run, round_))
-                asked |= {Question(run.spec, task, run.settings): run for task in tasks}
+                asked |= {run.slicer.question(task, run.settings): run for task in tasks}
         runs, rounds = [run for run, _ in alive], [round_ for _, round_ in alive]
         bar.asked(len(asked))
         # Searches first: they take longest.
@@ -173,8 +179,11 @@ def proof_tasks(spec: t.Spec, prop: t.Property, hypotheses: tuple[str, ...]) -> 
 class _Run:
     """The answers so far, and the invariants still standing."""
 
-    def __init__(self, spec: t.Spec, settings: Settings, only: Set[str] | None) -> None:
+    def __init__(
+        self, spec: t.Spec, settings: Settings, only: Set[str] | None, memory: Memory | None
+    ) -> None:
         self.spec = spec
+        self.slicer = Slicer(spec)
         self.settings = settings
         self.answers: dict[Task, Done] = {}
         self.refuted = {p.name for p in spec.properties if _expected_violated(spec, p)}
@@ -182,6 +191,9 @@ class _Run:
         """For every property that was to be proved, the hypotheses of its final proof tasks."""
         self._by_name = {p.name: p for p in spec.properties}
         self._only = only
+        self._memory = memory
+        self._leans: dict[Task, tuple[str, ...]] = {}
+        """For proofs that took only some of their hypotheses: which."""
 
     def obligations(self) -> tuple[Obligation, ...]:
         """What the answers mean, for the properties that were asked for."""
@@ -196,11 +208,7 @@ class _Run:
         """What to ask next, until all is settled; `answers` is filled between the rounds."""
         wanted = [p for p in self.spec.properties if p.kind != "assume" and self._wanted(p.name)]
         yield from self._hunt(wanted)
-        yield self._fresh(self._searches(wanted) + self._first_proofs(wanted))
-        if self._only is None or not self._alone(wanted):
-            if self._only is not None:
-                yield from self._hunt(p for p in self.spec.properties if p.kind == "invariant")
-            yield from self._settle(wanted)
+        yield from self._settle(wanted, self._searches(wanted))
         broken = [n for n, hypotheses in self.proved.items() if not self._holds(n, hypotheses)]
         yield self._fresh(
             Task("violate", n)
@@ -273,18 +281,6 @@ class _Run:
                 tasks.append(Task("witness", prop.name))
         return tasks
 
-    def _first_proofs(self, wanted: Sequence[t.Property]) -> list[Task]:
-        """With all that may stand as hypotheses; of single properties, first without the others."""
-        standing = self._standing()
-        if self._only is not None:
-            standing = tuple(n for n in standing if n in self._only)
-        return [
-            task
-            for prop in wanted
-            if prop.name not in self.refuted
-            for task in proof_tasks(self.spec, prop, usable(self.spec, prop, standing))
-        ]
-
     def _standing(self) -> tuple[str, ...]:
         return tuple(
             p.name
@@ -292,44 +288,120 @@ class _Run:
             if p.kind == "invariant" and p.name not in self.refuted
         )
 
-    def _alone(self, wanted: Sequence[t.Property]) -> bool:
-        """Whether the wanted properties prove each other without any that is not wanted."""
-        standing = tuple(n for n in self._standing() if self._wanted(n))
-        alone = {
-            p.name: usable(self.spec, p, standing)
-            for p in wanted
-            if p.kind != "cover" and p.name not in self.refuted
-        }
-        good = all(self._holds(name, hypotheses) for name, hypotheses in alone.items())
-        if good:
-            self.proved = alone
-        return good
+    # --- proofs -----------------------------------------------------------------------------------
 
-    def _settle(self, wanted: Sequence[t.Property]) -> Iterator[list[Task]]:
-        """Drop failed invariants until the rest prove each other; fills `proved`."""
-        names = {p.name for p in wanted}
+    def _settle(self, wanted: Sequence[t.Property], beside: Sequence[Task]) -> Iterator[list[Task]]:
+        """Drop failed invariants until the rest prove each other; fills `proved`.
+
+        What a wanted property's proof leans on is to be proved too. The tasks of `beside` are asked
+        with the first proofs.
+        """
+        required = {p.name for p in wanted}
         standing = self._standing()
         final = self.proved
         while True:
             for prop in self.spec.properties:
-                if prop.kind in ("assume", "cover") or prop.name in self.refuted:
-                    continue
-                if prop.name not in names and prop.kind != "invariant":
+                if prop.name not in required or prop.kind in ("assume", "cover"):
                     continue
                 # An invariant that failed keeps the hypotheses with which it failed.
-                if prop.name not in final or prop.kind != "invariant" or prop.name in standing:
+                open_ = prop.kind != "invariant" or prop.name in standing
+                if prop.name not in self.refuted and (prop.name not in final or open_):
                     final[prop.name] = usable(self.spec, prop, standing)
-            yield self._fresh(
-                task
-                for name, hypotheses in final.items()
-                for task in proof_tasks(self.spec, self._by_name[name], hypotheses)
-            )
-            failed = [n for n in standing if not self._holds(n, final[n])]
-            if not failed:
-                return
+            tasks = self._proofs_of(final)
+            yield from self._prove(tasks, beside)
+            beside = ()
+            failed = [n for n in standing if n in final and not self._holds(n, final[n])]
+            more = {n for task in tasks if self._proved(task) for n in self._lean(task)} - required
+            if not failed and not more:
+                break
+            yield from self._hunt(self._by_name[n] for n in more)
+            required |= more
+            failed += [n for n in standing if n in self.refuted]
             standing = tuple(n for n in standing if n not in failed)
+        if self._memory is not None:
+            yield from self._learn(self._proofs_of(final), self._memory)
+
+    def _proofs_of(self, final: Mapping[str, tuple[str, ...]]) -> list[Task]:
+        return [
+            task
+            for name, hypotheses in final.items()
+            for task in proof_tasks(self.spec, self._by_name[name], hypotheses)
+        ]
+
+    def _prove(self, tasks: Iterable[Task], beside: Sequence[Task]) -> Iterator[list[Task]]:
+        """Proofs from the property alone, where that works; then from what sufficed before; then
+        from all their hypotheses. A proof from fewer is one from all, and changes less often."""
+        tasks = self._fresh(tasks)
+        tries = {task: alone(task) for task in tasks if alone(task).hypotheses != task.hypotheses}
+        plain = [task for task in tasks if task not in tries]
+        yield self._fresh([*beside, *plain, *tries.values()])
+        self._adopt(tries)
+        if self._memory is not None:
+            known = {task: self._remembered(task, self._memory) for task in self._fresh(tries)}
+            tries = {task: try_ for task, try_ in known.items() if try_ is not None}
+            yield self._fresh(tries.values())
+            self._adopt(tries)
+        left = self._fresh(tasks)
+        yield left
+        for task in left:
+            self._add_cost(task, alone(task))
+
+    def _add_cost(self, task: Task, vain: Task) -> None:
+        """What a vain try cost counts too."""
+        done, tried = self.answers[task], self.answers.get(vain)
+        if done.answer is None or tried is None or tried.answer is None:
+            return
+        spent = done.answer.resource + tried.answer.resource
+        answer = replace(done.answer, resource=spent)
+        self.answers[task] = replace(done, answer=answer, seconds=done.seconds + tried.seconds)
+
+    def _adopt(self, tries: Mapping[Task, Task]) -> None:
+        """Where a try is a proof, it is the answer."""
+        for task, try_ in tries.items():
+            done = self.answers[try_]
+            if done.answer is not None and done.answer.status == "unsat":
+                self.answers[task] = replace(done, task=task)
+                self._leans[task] = try_.hypotheses
+
+    def _remembered(self, task: Task, memory: Memory) -> Task | None:
+        """The hypotheses that sufficed for this proof when it was last done, as a try."""
+        names = memory.recall(self.slicer.question(alone(task), self.settings).digest)
+        some = tuple(n for n in task.hypotheses if n in names)
+        if not names or some == task.hypotheses:
+            return None
+        return replace(task, kind="try", hypotheses=some)
+
+    def _learn(self, tasks: Sequence[Task], memory: Memory) -> Iterator[list[Task]]:
+        """For proofs that took all their hypotheses: which of them suffice, for the next time."""
+        new = [
+            task
+            for task in tasks
+            if task.hypotheses
+            and task not in self._leans
+            and not self.answers[task].cached
+            and self._proved(task)
+        ]
+        asked = {task: replace(task, kind="needs") for task in new}
+        yield self._fresh(asked.values())
+        tries = {
+            task: replace(task, kind="try", hypotheses=self.answers[needs].needed)
+            for task, needs in asked.items()
+            if self.answers[needs].needed != task.hypotheses
+        }
+        yield self._fresh(tries.values())
+        for task, try_ in tries.items():
+            if self._proved(try_):
+                digest = self.slicer.question(alone(task), self.settings).digest
+                memory.note(digest, try_.hypotheses)
+
+    def _lean(self, task: Task) -> tuple[str, ...]:
+        """The hypotheses that a proof took."""
+        return self._leans.get(task, task.hypotheses)
+
+    def _proved(self, task: Task) -> bool:
+        answer = self.answers[task].answer
+        return answer is not None and answer.status == "unsat"
 
     def _holds(self, name: str, hypotheses: tuple[str, ...]) -> bool:
         tasks: Sequence[Task] = proof_tasks(self.spec, self._by_name[name], hypotheses)
-        answers = [self.answers[task].answer for task in tasks]
-        return all(a is not None and a.status == "unsat" for a in answers)
+        return all(self._proved(task) for task in tasks)

@@ -40,11 +40,15 @@ ENDED = "the solver process ended (out of memory?)"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """One task of one spec, with everything that its answer depends on; equal only to itself."""
+    """One task of one spec, with everything that its answer depends on; equal only to itself.
+
+    `digest` names all three for the result cache; without one the answer is not kept.
+    """
 
     spec: t.Spec
     task: Task
     settings: Settings
+    digest: str = ""
 
     @property
     def label(self) -> str:

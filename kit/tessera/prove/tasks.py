@@ -16,14 +16,18 @@ from tessera.prove.bounded import Found, find_firings, find_state, find_violatio
 from tessera.prove.cti import CTI_LIMIT, find_cti
 from tessera.prove.decide import decide
 from tessera.prove.induct import Induction
+from tessera.prove.needs import needed
 from tessera.prove.solver import Answer, ask, script
 from tessera.prove.strengthen import advise
 from tessera.prove.vacuity import blame, contradiction, exercised
 
-PROOFS = ("init", "step", "here", "sane")
+PROOFS = ("init", "step", "here", "try", "sane")
 """Kinds of tasks that have an `answer`; the others have something `found`."""
 
 HUNT_STEPS = 2
+TRY_LIMIT = 1_000_000
+"""Resource units for a proof from the property alone; most need no more, and few need others."""
+
 HUNT_LIMIT = 1_000_000
 """A quick look for short runs, per length, before a proof is tried."""
 
@@ -34,7 +38,9 @@ class Task:
     (are the assumptions satisfiable?); exercised (of the invariants in `hypotheses`: does what they
     speak of ever occur?). Explanations, asked when something failed: cti (a state that shows why a
     proof failed, and a hint), core (which assumptions exclude each other), blame (which guards keep
-    `action` from happening); they answer in words. `hypotheses` are of proofs, cti and blame."""
+    `action` from happening); they answer in words. `hypotheses` are of proofs, cti and blame. Two
+    kinds save work: try (a step or here from few of its hypotheses) and needs (which of the
+    hypotheses a proof needed, probably)."""
 
     kind: str
     prop: str = ""
@@ -46,14 +52,15 @@ class Task:
 class Done:
     """A task's answer: `answer` for proofs and sane, `found` for searches.
 
-    `failed` says why there is no answer: the process that worked on it ended. What it carries then
-    is unknown, with that reason.
+    `needed` are hypotheses that probably suffice. `failed` says why there is no answer: the process
+    that worked on it ended. What it carries then is unknown, with that reason.
     """
 
     task: Task
     seconds: float
     answer: Answer | None = None
     found: tuple[tuple[str, Found], ...] = ()
+    needed: tuple[str, ...] = ()
     failed: str = ""
     cached: bool = False  # read from the result cache; `seconds` is what it took then
 
@@ -78,7 +85,7 @@ def run_task(spec: t.Spec, task: Task, settings: Settings) -> Done:
         found = tuple(find_firings(spec, settings.steps, limit, seed).items())
     elif task.kind == "sane":
         answer = ask(script(Induction(spec).assumptions(prop)), limit, seed)
-    elif prop is not None and task.kind in ("init", "step", "here"):
+    elif prop is not None and task.kind in PROOFS:
         answer = _prove(spec, task, prop, settings)
     elif task.kind == "exercised":
         found = tuple(exercised(spec, task.hypotheses, settings.steps, limit, seed).items())
@@ -87,6 +94,10 @@ def run_task(spec: t.Spec, task: Task, settings: Settings) -> Done:
     elif task.kind == "blame":
         action = spec.action(task.action)
         found = (("", blame(spec, action, task.hypotheses, settings.steps, limit, seed)),)
+    elif prop is not None and task.kind == "needs":
+        assumed = [p for p in spec.properties if p.name in task.hypotheses]
+        enough = needed(spec, prop, task.action, assumed, seed)
+        return Done(task, time.perf_counter() - began, needed=enough)
     elif prop is not None and task.kind == "cti":
         found = (("", _counterexample(spec, task, prop, settings)),)
     elif prop is not None:
@@ -99,10 +110,12 @@ def _prove(spec: t.Spec, task: Task, prop: t.Property, settings: Settings) -> An
     assumed = [p for p in spec.properties if p.name in task.hypotheses]
     if task.kind == "init":
         query = induction.base(prop)
-    elif task.kind == "step":
+    elif task.action:
         query = induction.step(spec.action(task.action), prop, assumed)
     else:
         query = induction.here(prop, assumed)
+    if task.kind == "try" and set(task.hypotheses) <= {prop.name}:
+        return decide(query, min(settings.limit, TRY_LIMIT), settings.seed)
     answer = decide(query, settings.limit, settings.seed)
     if answer.status == "unsat" or not (task.action and _has_least(spec.action(task.action))):
         return answer
@@ -153,11 +166,19 @@ def asked_for(promise: t.Expr) -> t.Expr:
             return t.BoolLit(True, BOOL, promise.span)
 
 
+def alone(task: Task) -> Task:
+    """A proof task with no hypothesis but the property itself, as a try."""
+    own = tuple(name for name in task.hypotheses if name == task.prop)
+    return replace(task, kind="try", hypotheses=own)
+
+
 def gave_up(spec: t.Spec, task: Task, reason: str) -> Done:
     """The answer to a question that nobody lived to answer: unknown, for that reason."""
     if task.kind in PROOFS:
         return Done(task, 0.0, Answer("unknown", 0.0, 0, reason), failed=reason)
+    if task.kind == "needs":
+        return Done(task, 0.0, needed=task.hypotheses, failed=reason)
     names = [a.name for a in spec.actions] if task.kind == "firings" else [""]
     names = list(task.hypotheses) if task.kind == "exercised" else names
     nothing = Found("unknown", 0, 0, None, reason)
-    return Done(task, 0.0, None, tuple((name, nothing) for name in names), reason)
+    return Done(task, 0.0, None, tuple((name, nothing) for name in names), failed=reason)

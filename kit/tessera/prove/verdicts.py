@@ -92,6 +92,7 @@ class Judge:
             formula=prop.text if prop else "",
             trace=trace,
             hint=hint,
+            cached=done is not None and done.cached,
         )
 
     def _vacuous(self, prop: t.Property) -> Obligation | None:
