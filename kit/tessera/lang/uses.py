@@ -7,7 +7,7 @@ Non-goals: typing (see `tessera.lang.functions`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from tessera.lang import typed as t
 from tessera.lang.operators import OperatorChecker
@@ -114,3 +114,27 @@ def reads(spec: t.Spec, expr: t.Expr) -> set[str]:
                 done.add(call.name)
                 todo.append(spec.functions[call.name].body)
     return found
+
+
+def called(spec: t.Spec, roots: Iterable[t.Expr]) -> set[str]:
+    """The functions that expressions call, directly or through others."""
+    found: set[str] = set()
+    todo = list(roots)
+    while todo:
+        for call in applications(todo.pop()):
+            if call.kind in ("function", "policy") and call.name not in found:
+                found.add(call.name)
+                todo.append(spec.functions[call.name].body)
+    return found
+
+
+def expressions(body: Iterable[t.Statement]) -> Iterator[t.Expr]:
+    """Every expression that stands directly in some statements."""
+    for statement in body:
+        match statement:
+            case t.Require() | t.Choose():
+                yield statement.test
+            case t.Let():
+                yield statement.value
+            case t.Update():
+                yield from (*statement.args, statement.guard, statement.value)

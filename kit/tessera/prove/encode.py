@@ -41,15 +41,15 @@ class Env:
 
 
 class Encoder:
-    """Translates the expressions of one spec."""
+    """Translates the expressions of one spec; its fresh names are numbered after `numbered`."""
 
-    def __init__(self, spec: t.Spec, sorts: Sorts) -> None:
+    def __init__(self, spec: t.Spec, sorts: Sorts, numbered: int = 0) -> None:
         self.spec = spec
         self.sorts = sorts
         self.definitions: list[Term] = []
         self.goal_constants: list[Term] = []
         self._rigid: dict[str, Term] = {}
-        self._fresh = 0
+        self._fresh = numbered
         self._depth = 0  # quantifiers around the place being encoded
 
     # --- names ------------------------------------------------------------------------------------

@@ -15,13 +15,17 @@ from tessera.lang.types import BOOL
 from tessera.prove.bounded import Found, find_firings, find_state, find_violation
 from tessera.prove.cti import CTI_LIMIT, find_cti
 from tessera.prove.decide import decide
+from tessera.prove.equal import Pair, meet
 from tessera.prove.induct import Induction
 from tessera.prove.needs import needed
 from tessera.prove.solver import Answer, ask, script
 from tessera.prove.strengthen import advise
 from tessera.prove.vacuity import blame, contradiction, exercised
 
-PROOFS = ("init", "step", "here", "try", "sane")
+COMPARISONS = ("refines", "extends", "starts", "reads")
+"""Kinds of tasks about a `tessera.prove.equal.Pair`; "play" is the only other one of a pair."""
+
+PROOFS = ("init", "step", "here", "try", "sane", *COMPARISONS)
 """Kinds of tasks that have an `answer`; the others have something `found`."""
 
 HUNT_STEPS = 2
@@ -81,7 +85,9 @@ def run_task(spec: t.Spec, task: Task, settings: Settings) -> Done:
     limit, seed = settings.limit, settings.seed
     answer: Answer | None = None
     found: tuple[tuple[str, Found], ...] = ()
-    if task.kind == "firings":
+    if isinstance(spec, Pair):
+        answer, found = meet(spec, task.kind, task.prop, task.action, task.hypotheses, limit, seed)
+    elif task.kind == "firings":
         found = tuple(find_firings(spec, settings.steps, limit, seed).items())
     elif task.kind == "sane":
         answer = ask(script(Induction(spec).assumptions(prop)), limit, seed)

@@ -1,0 +1,323 @@
+"""One mutant on trial: what notices it, or why nothing can.
+
+Goal: the cheapest evidence first. Random runs; then whether the change makes any difference at all;
+then the proofs that it touches; then what must stay reachable. A failed proof alone (a
+counterexample to induction) counts as noticed, since `tessera check` would say so, but a run is
+looked for first and the record tells which it was.
+Non-goals: where questions are answered (see `tessera.prove.engine`), many mutants (see
+`tessera.mutate.survey`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tessera.errors import TesseraError
+from tessera.lang import typed as t
+from tessera.model.properties import Truth
+from tessera.model.replay import replay
+from tessera.model.script import Script
+from tessera.model.simulator import Simulator
+from tessera.model.values import Undecided
+from tessera.mutate.baseline import Baseline
+from tessera.mutate.changes import Change
+from tessera.mutate.touched import Touched, proofs, touched
+from tessera.prove.check import REACHABLE, proof_tasks
+from tessera.prove.engine import Question
+from tessera.prove.equal import pair
+from tessera.prove.tasks import Done, Settings, Task
+from tessera.prove.tidy import trimmed
+from tessera.results import Mutant
+
+LIMIT = 5_000_000
+"""Resource units per question; the shipped specs' own proofs need fewer."""
+
+RUN_LIMIT, RUN_STEPS = 1_000_000, 4
+"""A short look for a run, where a proof fails."""
+
+Rounds = Generator[list[Question], Mapping[Task, Done], Mutant]
+"""Yields questions, is sent their answers, returns the record."""
+
+
+def trial(base: Baseline, change: Change) -> Rounds:
+    """Try a mutant."""
+    return (yield from _Trial(base, change).run())
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    status: str
+    killed_by: str = ""
+    how: str = ""
+
+
+_Step = Generator[list[Question], Mapping[Task, Done], _Verdict | None]
+
+
+class _Trial:
+    def __init__(self, base: Baseline, change: Change) -> None:
+        self.base = base
+        self.change = change
+        self.spec = change.spec
+        self.both = pair(change.spec, base.spec)
+        self.touch: Touched = touched(base.spec, change.spec)
+        self.seconds = 0.0
+        self.resource = 0
+        self.extra: int | None = None  # steps of a run that only the changed spec takes
+        self.missing: int | None = None
+        self.refines = self.extends = False
+        self.differs = False  # the solver names a state in which the two differ
+        self.undecided: list[str] = []
+        self.fired: set[str] = set()  # actions seen to happen
+        self._settings = Settings(LIMIT, base.settings.seed, base.settings.steps)
+
+    def run(self) -> Rounds:
+        """All stages, until one decides."""
+        stages = (self._play, self._compare, self._hunt, self._prove, self._reach)
+        for stage in (*stages, self._compare_again):
+            verdict = yield from stage()
+            if verdict is not None:
+                break
+        else:
+            verdict = self._left()
+        change = self.change
+        return Mutant(
+            change.id,
+            change.kind,
+            str(change.span),
+            change.before,
+            change.after,
+            verdict.status,
+            verdict.killed_by,
+            verdict.how,
+            round(self.seconds, 3),
+            self.resource,
+        )
+
+    def _ask(
+        self, tasks: Sequence[Task], spec: t.Spec | None = None, settings: Settings | None = None
+    ) -> Generator[list[Question], Mapping[Task, Done], Mapping[Task, Done]]:
+        """Answers of one round."""
+        if not tasks:
+            return {}
+        chosen = settings or self._settings
+        answers = yield [Question(spec or self.spec, task, chosen) for task in tasks]
+        for task in tasks:
+            done = answers[task]
+            self.seconds += done.seconds
+            self.resource += done.answer.resource if done.answer else 0
+            self.resource += max((f.resource for _, f in done.found), default=0)
+        return answers
+
+    # --- random runs ------------------------------------------------------------------------------
+
+    def _play(self) -> _Step:
+        task = Task("play")
+        answers = yield from self._ask([task], self.both)
+        for name, found in answers[task].found:
+            what, _, which = name.partition("/")
+            if what == "violated":
+                return _Verdict("killed", which, _run_of(found.steps))
+            if what == "forbidden":
+                return _Verdict("killed", REACHABLE, f"{which} happens in a random run")
+            if what == "fired":
+                self.fired.add(which)
+            if what == "extra":
+                self.extra = found.steps
+            if what == "missing":
+                self.missing = found.steps
+        return None
+
+    # --- whether it makes a difference ------------------------------------------------------------
+
+    def _compare(self, flag: str = "") -> _Step:
+        """Whether the changed actions take the same steps; what runs have shown is not asked."""
+        kinds = ["refines"] if self.extra is None else []
+        kinds += ["extends"] if self.missing is None else []
+        hypotheses = self.base.general
+        tasks = [Task(k, flag, a, hypotheses) for k in kinds for a in self.touch.actions]
+        if self.touch.init and kinds:
+            tasks.append(Task("starts"))
+        if self.touch.judged_only:
+            tasks += [Task("reads", name, "", hypotheses) for name in self.touch.properties]
+        answers = yield from self._ask(tasks, self.both)
+        said = {task: done.answer.status for task, done in answers.items() if done.answer}
+        self.differs |= "sat" in said.values()
+        for kind in kinds:
+            needed = [task for task in tasks if task.kind in (kind, "starts", "reads")]
+            if all(said.get(task) == "unsat" for task in needed):
+                self.refines |= kind == "refines"
+                self.extends |= kind == "extends"
+        return None
+
+    def _compare_again(self) -> _Step:
+        """Once more, with the changed spec's own invariants, which are proved by now."""
+        changed = set(self.touch.properties) & set(self.base.general)
+        if changed and not self.undecided and not (self.refines and self.extends):
+            yield from self._compare("both")
+        return None
+
+    # --- proofs -----------------------------------------------------------------------------------
+
+    def _hunt(self) -> _Step:
+        """Very short runs with large numbers, which random runs seldom take, before many proofs."""
+        if not self.touch.properties or self.refines:
+            return None
+        tasks = [Task("hunt", name) for name in self.base.hypotheses if self._is_hunted(name)]
+        answers = yield from self._ask(tasks)
+        for task in tasks:
+            found = answers[task].found[0][1]
+            if found.script is not None and self._replays(found.script, task.prop):
+                return _Verdict("killed", task.prop, _run_of(found.steps))
+        return None
+
+    def _is_hunted(self, name: str) -> bool:
+        return self._property(name).kind in ("invariant", "step", "promise")
+
+    def _property(self, name: str) -> t.Property:
+        return next(p for p in self.spec.properties if p.name == name)
+
+    def _replays(self, script: Script, name: str) -> bool:
+        return any(replay(self.spec, s, name).replayed for s in (trimmed(script), script))
+
+    def _prove(self) -> _Step:
+        hypotheses = self.base.hypotheses
+        asked: set[Task] = set()
+        for name, tasks in proofs(self.spec, self.touch, hypotheses, refined=self.refines):
+            verdict = yield from self._wave(name, tasks)
+            if verdict is not None:
+                return verdict
+            asked.update(tasks)
+        if set(self.touch.properties) & set(self.base.general) and not self.refines:
+            # A changed invariant is a changed hypothesis of every other proof.
+            for prop in self.spec.properties:
+                if prop.name in hypotheses:
+                    tasks = proof_tasks(self.spec, prop, hypotheses[prop.name])
+                    left = [task for task in tasks if task not in asked]
+                    verdict = yield from self._wave(prop.name, left)
+                    if verdict is not None:
+                        return verdict
+        return None
+
+    def _wave(self, name: str, tasks: Sequence[Task]) -> _Step:
+        """Some proofs of one property."""
+        answers = yield from self._ask(tasks)
+        for task in tasks:
+            answer = answers[task].answer
+            if answer is not None and answer.status == "sat":
+                return (yield from self._failed(task))
+        for task in tasks:
+            answer = answers[task].answer
+            if answer is None or answer.status != "unsat":
+                self.undecided.append("/".join(x for x in (task.action, name) if x))
+        return None
+
+    def _failed(self, task: Task) -> _Step:
+        """A proof fails: a run that breaks the property is better evidence."""
+        prop = self._property(task.prop)
+        if prop.kind == "lemma":
+            return _Verdict("killed", prop.name, "some values contradict it")
+        violate = Task("violate", prop.name)
+        settings = Settings(RUN_LIMIT, self._settings.seed, RUN_STEPS)
+        answers = yield from self._ask([violate], settings=settings)
+        found = answers[violate].found[0][1]
+        if found.script is not None and self._replays(found.script, prop.name):
+            return _Verdict("killed", prop.name, _run_of(found.steps))
+        where = {"init": "init does not establish it", "here": "not provable any more"}
+        how = where.get(task.kind, f"not inductive: {task.action}")
+        return _Verdict("killed", prop.name, how)
+
+    # --- what must stay reachable -----------------------------------------------------------------
+
+    def _reach(self) -> _Step:
+        base, spec = self.base, self.spec
+        names = [a.name for a in spec.actions]
+        lost = [n for n in names if n in base.possible and n not in self.fired]
+        never = [n for n in names if n not in base.possible]
+        tasks = [Task("firings")] if lost or (never and self.extra is not None) else []
+        tasks += [
+            Task("reach", n)
+            for n, s in base.covers.items()
+            if s is not None and not _runs(spec, s, n, Truth.HOLDS)
+        ]
+        tasks += [
+            Task("violate", n)
+            for n, s in base.violations.items()
+            if s is None or not _runs(spec, s, n, Truth.FAILS)
+        ]
+        tasks += [Task("witness", p.name) for p in spec.properties if p.kind == "promise"]
+        answers = yield from self._ask(tasks, settings=base.settings)
+        for task in tasks:
+            verdict = self._unreached(task, answers[task], lost, never)
+            if verdict is not None:
+                return verdict
+        return None
+
+    def _unreached(
+        self, task: Task, done: Done, lost: Sequence[str], never: Sequence[str]
+    ) -> _Verdict | None:
+        if task.kind == "firings":
+            return self._fired(dict(done.found), lost, never)
+        found = done.found[0][1]
+        if found.status == "unknown":
+            self.undecided.append(f"{task.kind}/{task.prop}")
+        if found.status != "none":
+            return None
+        how = {
+            "reach": f"no run of at most {found.steps} steps reaches it",
+            "violate": f"expected to be violated, and no run of at most {found.steps} steps does",
+            "witness": f"no run of at most {found.steps} steps leads where it can be asked for",
+        }
+        return _Verdict("killed", task.prop, how[task.kind])
+
+    def _fired(
+        self, found: Mapping[str, object], lost: Sequence[str], never: Sequence[str]
+    ) -> _Verdict | None:
+        for name in (*lost, *never):
+            status = getattr(found[name], "status", "unknown")
+            if status == "unknown":
+                self.undecided.append(f"{name}/{REACHABLE}")
+            elif (status == "none") == (name in lost):
+                steps = self.base.settings.steps
+                said = f"no run of at most {steps} steps takes {name}"
+                how = said if name in lost else f"{name} can happen, which it ought never to"
+                return _Verdict("killed", REACHABLE, how)
+        return None
+
+    # --- what is left -----------------------------------------------------------------------------
+
+    def _left(self) -> _Verdict:
+        """Nothing noticed it: it makes no difference, or it survives."""
+        if self.refines and self.extends and not self.undecided:
+            if self.touch.judged_only:
+                return _Verdict("equivalent", "", "proved equal wherever a property reads it")
+            return _Verdict("equivalent", "", "proved equal under the invariants")
+        if self.refines and not self.undecided:
+            return _Verdict("equivalent", "", "refines the original, keeps every promise")
+        if self.undecided:
+            return _Verdict("unknown", "", f"undecided: {', '.join(self.undecided)}")
+        if self.extra is not None:
+            return _Verdict("survived", "", f"only it takes the last step of {_run_of(self.extra)}")
+        if self.missing is not None:
+            said = f"only the original takes the last step of {_run_of(self.missing)}"
+            return _Verdict("survived", "", said)
+        if self.differs:
+            how = "differs in a state that satisfies the invariants; no run to one was found"
+            return _Verdict("survived", "", how)
+        return _Verdict("unknown", "", "not noticed, and neither shown to differ nor to be equal")
+
+
+def _run_of(steps: int) -> str:
+    return f"run of {steps} step{'' if steps == 1 else 's'}"
+
+
+def _runs(spec: t.Spec, script: Script, prop: str, truth: Truth) -> bool:
+    """Whether a run of the original is one of the changed spec too, and ends as it should."""
+    try:
+        simulator = Simulator(spec, script.world)
+        for event in script.events:
+            simulator.fire(event)
+    except (TesseraError, Undecided):
+        return False
+    return simulator.truth(prop) is truth
