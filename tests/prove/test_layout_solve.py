@@ -19,7 +19,7 @@ from tessera.lang.write_platform import platform_text
 from tessera.model.layout import breaks
 from tessera.prove import layout as prove_layout
 from tessera.prove.layout import Arrangement, lay_out
-from tessera.prove.layout_solve import Choice
+from tessera.prove.layout_solve import Choice, _Conflict
 
 KIB, MIB = 1 << 10, 1 << 20
 PAGE = 64 * KIB
@@ -172,6 +172,7 @@ def test_of_two_conflicts_the_smaller_is_named(layout_of: LoadLayout) -> None:
         "require small: a.size <= 4 MiB",
     ]
     assert [span.line for span, _ in found.conflict if span] == [5, 8]
+    assert found.smallest
     (only,) = found.obligations
     assert (only.property, only.verdict, only.met) == ("satisfiable", "VIOLATED", False)
 
@@ -193,6 +194,16 @@ def test_a_longer_conflict_has_nothing_to_spare(layout_of: LoadLayout) -> None:
     for old, new in eased.values():
         assert old in text
         assert lay_out(layout_of(text.replace(old, new))).places is not None
+
+
+def test_past_the_rounds_a_conflict_is_still_one(
+    layout_of: LoadLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Conflict, "_MOST_ROUNDS", 1)
+    found = lay_out(layout_of(CONFLICT[: CONFLICT.index("  require")] + "}"))
+    assert found.places is None
+    assert not found.smallest
+    assert 3 <= len(found.conflict) <= 12
 
 
 def test_no_property_is_given_up_to_find_a_layout(layout_of: LoadLayout) -> None:

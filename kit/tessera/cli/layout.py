@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tessera import resources
-from tessera.errors import EXIT_OK, EXIT_UNKNOWN, EXIT_UNMET, Span, TesseraError
+from tessera.errors import EXIT_OK, EXIT_UNKNOWN, EXIT_UNMET, TesseraError
 from tessera.lang.diagnostics import nearest
 from tessera.lang.literals import SCALES
 from tessera.lang.load import load_layout
@@ -193,9 +193,10 @@ def _print(loaded: Layout, found: Arrangement, results: Results) -> None:
     if found.places is not None:
         console.print(_table(loaded, found.places))
         _print_map(loaded, found.places, console)
-    _print_verdicts(results, console)
     if found.conflict:
-        _print_conflict(loaded, found.conflict, console)
+        _print_conflict(loaded, found, console)
+        return
+    _print_verdicts(results, console)
     if found.places is not None:
         _print_settings(loaded, found.places, console)
 
@@ -252,17 +253,21 @@ def _print_verdicts(results: Results, console: Console) -> None:
     console.print(f"{met} of {total} as expected  [dim]({units} Z3 resource units)[/]")
 
 
-def _print_conflict(
-    loaded: Layout, conflict: tuple[tuple[Span | None, str], ...], console: Console
-) -> None:
-    """The lines that cannot hold together."""
-    count = f"{len(conflict)} constraints that" if len(conflict) != 1 else "One constraint that"
-    console.print(f"\n[bold red]No layout exists.[/] {count} cannot hold together:")
-    for span, words in conflict:
-        console.print(Text(f"  {span}: {words}" if span else f"  {words}"), soft_wrap=True)
-        lines = loaded.lines.get(span.file, []) if span else []
-        if span and span.line <= len(lines):
-            console.print(Text(f"    {lines[span.line - 1].strip()}", style="dim"), soft_wrap=True)
+def _print_conflict(loaded: Layout, found: Arrangement, console: Console) -> None:
+    """The lines that cannot hold together, each once, with what is asked of it."""
+    few = len(found.conflict)
+    count = f"{few} constraints" if few != 1 else "One constraint"
+    least = "no fewer are in conflict" if found.smallest else "none can be left out"
+    console.print(f"[bold red]No layout exists.[/] {count} cannot hold together; {least}:")
+    by_line: dict[tuple[str, int], list[str]] = {}
+    for span, words in found.conflict:
+        by_line.setdefault((span.file, span.line) if span else ("", 0), []).append(words)
+    for (file, line), asked in by_line.items():
+        lines = loaded.lines.get(file, [])
+        text = lines[line - 1].strip() if 0 < line <= len(lines) else ""
+        console.print(Text(f"  {file}:{line}: {text}"), soft_wrap=True)
+        for words in asked:
+            console.print(Text(f"      {words}", style="dim"), soft_wrap=True)
 
 
 def _print_settings(loaded: Layout, places: Places, console: Console) -> None:

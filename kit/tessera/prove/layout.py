@@ -32,6 +32,7 @@ class Arrangement:
     places: dict[str, Place] | None
     obligations: tuple[Obligation, ...]
     conflict: tuple[tuple[Span | None, str], ...] = ()
+    smallest: bool = True  # no fewer constraints are in conflict
 
 
 def lay_out(
@@ -57,7 +58,8 @@ def lay_out(
     choice = choose(terms, wanted, maximise, limit, seed)
     if choice.places is None:
         conflict = tuple((c.span, c.words) for c in choice.conflict)
-        return Arrangement(None, (_not_satisfied(layout, choice),), conflict)
+        refuted = (_not_satisfied(layout, choice),)
+        return Arrangement(None, refuted, conflict, choice.smallest)
     obligations = [_satisfied(layout, choice, choice.places)]
     if maximise is not None:
         size = choice.places[maximise][1]

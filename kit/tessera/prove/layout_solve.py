@@ -24,13 +24,17 @@ from tessera.prove.terms import Term
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`places` when there are some; else `conflict`, or `reason` when the solver gave up."""
+    """`places` when there are some; else `conflict`, or `reason` when the solver gave up.
+
+    `smallest`: no set of fewer constraints is in conflict (else: none of these can be left out).
+    """
 
     places: dict[str, Place] | None
     conflict: tuple[Constraint, ...]
     reason: str
     resource: int
     seconds: float
+    smallest: bool = True
 
 
 def choose(
@@ -48,7 +52,8 @@ def choose(
         refuted = status == z3.unsat
         found = conflict.smallest() if refuted else ()
         reason = "" if refuted else conflict.reason
-        return Choice(None, found, reason, conflict.resource, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        return Choice(None, found, reason, conflict.resource, seconds, conflict.is_smallest)
     checked = conflict.resource  # Z3 counts per context: read before the search adds its own
     search = _Search(terms, constraints, limit)
     places = search.run(maximise)
@@ -165,6 +170,7 @@ class _Conflict:
     def __init__(self, constraints: Sequence[Constraint], limit: int, seed: int) -> None:
         self.constraints = constraints
         self.reason = ""
+        self.is_smallest = True
         self._solver = z3.Solver()
         self._solver.set("rlimit", limit)
         self._solver.set("random_seed", seed)
@@ -186,7 +192,7 @@ class _Conflict:
         return status
 
     def smallest(self) -> tuple[Constraint, ...]:
-        """The conflict; the last one found, no longer surely the smallest, past the round limit."""
+        """The conflict; past the limits one that is subset-minimal, and `is_smallest` is False."""
         hitting = z3.Optimize()
         bits = [z3.Bool(f"in the conflict {n}") for n in range(len(self.constraints))]
         for bit in bits:
@@ -195,10 +201,14 @@ class _Conflict:
             hitting.check()
             model = hitting.model()
             seed = [n for n, bit in enumerate(bits) if z3.is_true(model.eval(bit))]
-            if self.check(seed) != z3.sat:
+            status = self.check(seed)
+            if status == z3.unsat:
                 return tuple(self.constraints[n] for n in seed)
+            if status != z3.sat:
+                break
             kept = self._grow(seed)
             hitting.add(z3.Or(*(bits[n] for n in range(len(bits)) if n not in kept)))
+        self.is_smallest = False
         return tuple(self.constraints[n] for n in self._shrink())
 
     def _grow(self, seed: list[int]) -> set[int]:
