@@ -23,6 +23,14 @@ def _say(message: str) -> None:
     print(message, file=sys.stderr)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_result_cache() -> Iterator[None]:
+    """Commands that tests run ask every question anew, and leave the user's answers alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TESSERA_RESULTS", "off")
+        yield
+
+
 @pytest.fixture(scope="session")
 def guest_tools() -> toolchain.Toolchain:
     """The guest's parts; skips without them, or fails when TESSERA_REQUIRE_GUEST=1."""

@@ -233,15 +233,15 @@ def _serve(pipe: Connection, inherited: Sequence[Connection], memory: int) -> No
     with contextlib.suppress(EOFError, OSError):
         while True:
             question: Question = pipe.recv()
-            said = _attempt(question)
+            said = attempt(question)
             pipe.send(said)
             if said is None:
                 break
     os._exit(0)  # nothing of the parent's is tidied up here
 
 
-def _attempt(question: Question) -> Done | Exception | None:
-    """The answer, the mistake of ours that prevented it, or nothing when memory ran out."""
+def attempt(question: Question) -> Done | Exception | None:
+    """The answer, the mistake that prevented it, or nothing when memory ran out."""
     try:
         done = answer(question)
         reasons = [found.reason for _, found in done.found]
@@ -283,5 +283,7 @@ def engine_for(jobs: int = 0, memory: int | None = None, cluster: str | None = N
     Raises `TesseraError` when the cluster does not answer.
     """
     if cluster is not None:
-        raise TesseraError("clusters are not there yet", where=cluster)
+        from tessera.prove.cluster import ClusterEngine  # noqa: PLC0415 - Dask is optional
+
+        return ClusterEngine(cluster)
     return LocalEngine(jobs, memory)
