@@ -19,7 +19,7 @@ from tessera.lang.walk import walk
 from tessera.model.lower import free_names
 from tessera.prove.transition import substitute
 
-MOST = 3000
+MOST = 2000
 _COMPARE = ("==", "!=", "<", "<=", ">", ">=")
 _SPAN = Span("", 0, 0, 0, 0)
 
@@ -49,21 +49,25 @@ class _Maker:
 
     def closed(self) -> Iterator[t.Expr]:
         """About the variables without parameters."""
-        simple = [*self._conditions()]
+        own, made = [*self._conditions()], [*self._templates()]
+        simple = [*own, *made]
         yield from simple
         yield from (_not(a) for a in simple)
-        switches = [a for a in simple if _is_switch(a)]
+        switches = [a for a in own if _is_switch(a)] + [a for a in made if _few_values(a)]
         sides = [*simple, *(_not(a) for a in simple)]
         for left, right in product([*switches, *(_not(a) for a in switches)], sides):
             if show(left) != show(right):
                 yield _binary("=>", left, right)
 
     def _conditions(self) -> Iterator[t.Expr]:
-        """Conditions on scalars: those that the spec itself has, then those of the templates."""
+        """Conditions on scalars that the spec itself has."""
         for formula in self.formulas:
             for part in walk(formula):
                 if _is_condition(part) and not free_names(part) and _reads(part):
                     yield part
+
+    def _templates(self) -> Iterator[t.Expr]:
+        """Conditions on one scalar each."""
         for var in self.spec.vars.values():
             if not var.params:
                 yield from self._about(_var(var))
@@ -192,12 +196,15 @@ def _is_condition(part: t.Expr) -> bool:
 
 
 def _is_switch(part: t.Expr) -> bool:
-    """A condition that may stand left of an implication: few values, so few of them."""
+    """A condition that may stand left of an implication."""
+    return _few_values(part) or (isinstance(part, t.Binary) and part.op == "==")
+
+
+def _few_values(part: t.Expr) -> bool:
+    """A boolean, or a comparison of what is no integer."""
     if isinstance(part, t.Apply):
         return True
-    return isinstance(part, t.Binary) and (
-        part.op == "==" or not isinstance(part.left.type, IntType)
-    )
+    return isinstance(part, t.Binary) and not isinstance(part.left.type, IntType)
 
 
 def _reads(part: t.Expr) -> bool:

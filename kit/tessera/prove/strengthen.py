@@ -15,15 +15,15 @@ from random import Random
 from tessera.errors import TesseraError
 from tessera.lang import typed as t
 from tessera.lang.show import show
-from tessera.lang.types import BOOL
+from tessera.lang.types import BOOL, Type
 from tessera.model.boundaries import boundaries
 from tessera.model.conjunct import Finder
 from tessera.model.machine import State
 from tessera.model.plain import state_of
 from tessera.model.ramp import Unswept
-from tessera.model.script import Event, Script, World
+from tessera.model.script import Event, Script, Value, World
 from tessera.model.simulator import Simulator
-from tessera.model.values import Undecided, elements
+from tessera.model.values import Undecided, elements, width_of
 from tessera.prove.candidates import candidates
 from tessera.prove.decide import decide
 from tessera.prove.induct import Induction, untouched
@@ -32,7 +32,7 @@ from tessera.prove.solver import Answer
 TRY_LIMIT = 400_000
 """Resource units per proof about a candidate."""
 
-MOST_TRIED = 24
+MOST_TRIED = 12
 """Candidates that are tried by proof; thousands are refused by the simulator before."""
 
 _WALK = 60
@@ -116,7 +116,7 @@ def _reached(spec: t.Spec, world: World) -> list[State]:
             simulator.reset()
         action = rng.choice(spec.actions)
         marks = boundaries(simulator)
-        args = {p.name: rng.choice(elements(p.type, spec, world) or marks) for p in action.params}
+        args = {p.name: _some(p.type, spec, world, marks, rng) for p in action.params}
         try:
             choices = simulator.enabled(action.name, args, rng)
             if choices is not None:
@@ -125,6 +125,14 @@ def _reached(spec: t.Spec, world: World) -> list[State]:
         except (TesseraError, Unswept):
             continue
     return states
+
+
+def _some(type_: Type, spec: t.Spec, world: World, marks: list[int], rng: Random) -> Value:
+    """Any value; of integers every other one is a boundary."""
+    values = elements(type_, spec, world)
+    if values is not None:
+        return rng.choice(values)
+    return rng.choice(marks) if rng.random() < 0.5 else rng.getrandbits(width_of(type_) or 1)
 
 
 class _Trial:
