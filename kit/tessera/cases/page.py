@@ -139,8 +139,9 @@ def _counted(verdict: str, same: Sequence[Obligation]) -> str:
 
 
 def breaks(side: Side) -> str:
-    """What a run breaks, and after how many steps."""
-    return ", ".join(f"`{o.property}` in {_count(steps_of(o), 'step')}" for o in side.broken)
+    """What a run breaks and after how many steps, and what no run reaches."""
+    broken = [f"`{o.property}` in {_count(steps_of(o), 'step')}" for o in side.broken]
+    return ", ".join([*broken, *(f"`{o.property}` never reached" for o in side.unreached)])
 
 
 def _count(number: int, noun: str) -> str:

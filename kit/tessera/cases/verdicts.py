@@ -37,9 +37,15 @@ class Side:
         return tuple(o for o in self.results.obligations if o.verdict == "VIOLATED")
 
     @property
+    def unreached(self) -> tuple[Obligation, ...]:
+        """Covers that, as expected, no run reaches: what ought to be possible is not."""
+        met = (o for o in self.results.obligations if o.met and o.expect == "violated")
+        return tuple(o for o in met if o.verdict == "VACUOUS")
+
+    @property
     def met(self) -> bool:
-        """Every verdict is the expected one, and there is a violation exactly with the defect."""
-        shown = bool(self.broken) == self.has_defect
+        """Every verdict is the expected one, and the defect shows exactly where it is."""
+        shown = bool(self.broken or self.unreached) == self.has_defect
         return shown and all(o.met for o in self.results.obligations)
 
     @property

@@ -19,7 +19,7 @@ from rich.table import Table
 from tessera.cases import page
 from tessera.cases.library import Case, read_cases
 from tessera.cases.verdicts import Finding, Side, find, steps_of
-from tessera.cli.check import with_progress
+from tessera.cli.check import results_cache, with_progress
 from tessera.errors import EXIT_OK, EXIT_UNKNOWN, EXIT_UNMET, TesseraError
 from tessera.lang import Spec
 from tessera.prove.engine import engine_for
@@ -47,6 +47,16 @@ def cases(
         int, typer.Option(min=1000, help="Z3 resource units per question.")
     ] = DEFAULT_LIMIT,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0: one per processor.")] = 0,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Folder of known answers.", file_okay=False)
+    ] = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Ask every question anew, keep nothing.")
+    ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Hand the questions to a running Dask scheduler."),
+    ] = None,
 ) -> None:
     """Find each defect in its model before the fix, and prove it absent after the fix.
 
@@ -61,11 +71,15 @@ def cases(
             raise TesseraError("--list has no results to write", remedy="drop --list or --write")
         _list(known, as_json=as_json)
         return
+    answers = results_cache(cache, no_cache)
 
     def prove(specs: Sequence[Spec]) -> list[tuple[Obligation, ...]]:
-        return with_progress(specs, engine_for(jobs, None), limit=limit)
+        engine = engine_for(jobs, None, cluster)
+        return with_progress(specs, engine, cache=answers, limit=limit)
 
     found = find(known, prove)
+    for trouble in answers.troubles if answers else ():
+        typer.echo(trouble, err=True)
     if write is not None:
         _write(found, write, everything=not case)
     if as_json:
@@ -114,6 +128,7 @@ def _document(finding: Finding) -> dict[str, Any]:
             "name": side.name,
             "met": side.met,
             "breaks": {o.property: steps_of(o) for o in side.broken},
+            "never_reached": [o.property for o in side.unreached],
             "results": side.results.to_json(),
         }
         for side in finding.sides
@@ -166,14 +181,14 @@ def _verdicts(found: Sequence[Finding]) -> Table:
 def _table(*headings: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in headings:
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "case")
     return table
 
 
 def _found(side: Side) -> str:
-    if not side.broken:
-        return f"[bold red]{side.name}: not found[/]"
-    return ", ".join(f"{escape(o.property)} {steps_of(o)}" for o in side.broken)
+    broken = [f"{escape(o.property)} {steps_of(o)}" for o in side.broken]
+    never = [f"{escape(o.property)} never reached" for o in side.unreached]
+    return ", ".join([*broken, *never]) or f"[bold red]{side.name}: not found[/]"
 
 
 def _proved(side: Side) -> str:
@@ -200,7 +215,7 @@ def _print_full(finding: Finding, console: Console) -> None:
     for side in finding.sides:
         console.print(f"\n[bold]{side.name}[/]  {escape(side.results.doc)}", soft_wrap=True)
         if side.has_defect:
-            for obligation in side.broken:
+            for obligation in (*side.broken, *side.unreached):
                 print_obligation(obligation, console)
         for obligation in side.results.obligations:
             if not obligation.met:
