@@ -8,6 +8,7 @@ Non-goals: proofs and choices (see `tessera.prove.layout`) and pictures
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -85,7 +86,7 @@ def layout(
     loaded = load_layout(_find(spec))
     fixed = dict(_fixed(text) for text in fix or [])
     status = Console(stderr=True)
-    with status.status("choosing places") if status.is_terminal else _silence():
+    with status.status("choosing places") if status.is_terminal else nullcontext():
         found = lay_out(loaded, maximise=maximise, fixed=fixed, limit=limit, seed=seed)
     results = _results(loaded, found)
     if as_json:
@@ -94,16 +95,6 @@ def layout(
         _print(loaded, found, results)
     _write_files(loaded, found, results, write, svg, _how(loaded, maximise, fix or []))
     raise typer.Exit(results.exit_code)
-
-
-class _silence:
-    """No status line where nobody looks."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        return None
 
 
 def _refuse_beside_all(*given: object) -> None:
