@@ -15,11 +15,12 @@ from dataclasses import replace
 from tessera.errors import TesseraError
 from tessera.lang import typed as t
 from tessera.prove.cache import CachedEngine, Memory, ResultCache
+from tessera.prove.crosscheck import require_cvc5, with_opinion
 from tessera.prove.engine import Engine, LocalEngine, Question
 from tessera.prove.induct import untouched
 from tessera.prove.slice import Slicer
 from tessera.prove.solver import DEFAULT_LIMIT
-from tessera.prove.tasks import PROOFS, Done, Settings, Task, alone
+from tessera.prove.tasks import CROSS, PROOFS, Done, Settings, Task, alone
 from tessera.prove.verdicts import Judge
 from tessera.results import Obligation
 
@@ -42,6 +43,7 @@ def check(
     engine: Engine | None = None,
     cache: ResultCache | None = None,
     only: Iterable[str] | None = None,
+    cross_check: bool = False,
     progress: Progress = lambda _done, _all, _what: None,
 ) -> tuple[Obligation, ...]:
     """Every obligation of a spec, in order of its properties and actions.
@@ -50,7 +52,8 @@ def check(
     go to `engine`; without one, to `jobs` local processes (0: one per processor). Answers that
     `cache` holds are not asked for again, new ones are kept there. `only` names the
     properties to report (and `reachable`): what their proofs lean on is proved too, or not leant
-    on, but not reported. Raises `TesseraError` when `only` names what the spec does not have.
+    on, but not reported. With `cross_check` every proof is put to a second solver too. Raises
+    `TesseraError` when `only` names what the spec does not have, or the second solver is missing.
     """
     found = check_all(
         [spec],
@@ -60,6 +63,7 @@ def check(
         engine=engine or LocalEngine(jobs),
         cache=cache,
         only=only,
+        cross_check=cross_check,
         progress=progress,
     )
     return found[0]
@@ -74,17 +78,20 @@ def check_all(
     seed: int = 0,
     steps: int = DEFAULT_STEPS,
     only: Iterable[str] | None = None,
+    cross_check: bool = False,
     progress: Progress = lambda _done, _all, _what: None,
 ) -> list[tuple[Obligation, ...]]:
     """As `check`, for several specs whose questions share one engine; results in the given order.
 
     With several specs a name in `only` must be one of any of them.
     """
+    if cross_check:
+        require_cvc5()
     settings = Settings(limit, seed, steps)
     names = None if only is None else frozenset(only)
     if names is not None:
         _known(specs, names)
-    runs = [_Run(spec, settings, names, cache) for spec in specs]
+    runs = [_Run(spec, settings, names, cache, cross_check) for spec in specs]
     _drive(runs, CachedEngine(engine, cache) if cache else engine, _Bar(progress))
     return [run.obligations() for run in runs]
 
@@ -180,7 +187,12 @@ class _Run:
     """The answers so far, and the invariants still standing."""
 
     def __init__(
-        self, spec: t.Spec, settings: Settings, only: Set[str] | None, memory: Memory | None
+        self,
+        spec: t.Spec,
+        settings: Settings,
+        only: Set[str] | None,
+        memory: Memory | None,
+        cross_check: bool = False,
     ) -> None:
         self.spec = spec
         self.slicer = Slicer(spec)
@@ -192,6 +204,7 @@ class _Run:
         self._by_name = {p.name: p for p in spec.properties}
         self._only = only
         self._memory = memory
+        self._cross_check = cross_check
         self._leans: dict[Task, tuple[str, ...]] = {}
         """For proofs that took only some of their hypotheses: which."""
 
@@ -202,7 +215,26 @@ class _Run:
         )
         spec = replace(self.spec, properties=reported)
         judge = Judge(spec, self.answers, self.proved, self.settings, whole=self.spec)
-        return judge.obligations()
+        found = judge.obligations()
+        if not self._cross_check:
+            return found
+        opinions = {
+            self._id(task): self.answers[self._crossed(task)].answer
+            for task in self._proofs_of(self.proved)
+            if self._proved(task) and self._wanted(task.prop)
+        }
+        return tuple(
+            with_opinion(o, opinion) if (opinion := opinions.get(o.id)) is not None else o
+            for o in found
+        )
+
+    def _id(self, task: Task) -> str:
+        """The id of the obligation that a proof task is for."""
+        middle = {"init": "init/", "step": f"{task.action}/"}.get(task.kind, "")
+        return f"{self.spec.name}/{middle}{task.prop}"
+
+    def _crossed(self, task: Task) -> Task:
+        return replace(task, kind=CROSS[task.kind], hypotheses=self._lean(task))
 
     def rounds(self) -> Iterator[list[Task]]:
         """What to ask next, until all is settled; `answers` is filled between the rounds."""
@@ -217,6 +249,12 @@ class _Run:
         )
         unexplained = self._unexplained(n for n in broken if self._wanted(n))
         yield self._fresh([*unexplained, *self._empty(broken)])
+        if self._cross_check:
+            yield self._fresh(
+                self._crossed(task)
+                for task in self._proofs_of(self.proved)
+                if self._proved(task) and self._wanted(task.prop)
+            )
 
     def _empty(self, broken: Sequence[str]) -> Iterator[Task]:
         """Why assumptions exclude each other, and why an action never happens."""

@@ -3,23 +3,23 @@
 Goal: a proof that rests on one solver's word is asked of another one. The query is the grounded one
 (no quantifiers, bit-vectors with uninterpreted functions and enumerations), without the case splits
 that help Z3, so that the two solvers share the formula and nothing else.
-Non-goals: a second opinion on bounded searches (their runs are replayed by the simulator) and on the
-encoding itself (the simulator and the tests of `model` against `prove` look at that).
+Non-goals: a second opinion on bounded searches (their runs are replayed by the simulator) and on
+the encoding itself (the simulator and the tests of `model` against `prove` look at that).
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import z3
 
 from tessera.errors import TesseraError
-from tessera.lang import typed as t
 from tessera.prove.decide import Query
 from tessera.prove.ground import ground
-from tessera.prove.induct import Induction
 from tessera.prove.solver import Answer, script
+from tessera.results import Obligation
 
 LIMIT = 2_000_000
 """Resource units of cvc5 per query: the hardest shipped one takes about a twentieth."""
@@ -37,18 +37,18 @@ def available() -> bool:
 def second_opinion(query: Query, limit: int = LIMIT, seed: int = 0) -> Answer:
     """What cvc5 says of a query: unsat when every way to fail is; `reason` for unknown.
 
+    Grounding weakens: where it leaves a way open, the query is asked again with its quantifiers.
     Raises TesseraError when cvc5 is not installed.
     """
     began = time.perf_counter()
     assumed, ways = ground(query.assumed, query.ways)
-    spent, status, reason = 0, "unsat", ""
-    for way in ways:
-        answer = ask_cvc5(as_text([*assumed, *way]), limit, seed)
-        spent += answer.resource
-        if answer.status != "unsat":
-            status, reason = answer.status, answer.reason
-            if status == "sat":
-                break
+    answers = [ask_cvc5(as_text([*assumed, *way]), limit, seed) for way in ways]
+    if any(answer.status != "unsat" for answer in answers):
+        whole = ask_cvc5(as_text([*query.assumed, z3.Or(query.ways)]), limit, seed)
+        answers = [*(replace(a, status="unsat") for a in answers), whole]
+    status = answers[-1].status if answers else "unsat"
+    spent = sum(answer.resource for answer in answers)
+    reason = answers[-1].reason if answers else ""
     return Answer(status, time.perf_counter() - began, spent, reason)
 
 
@@ -59,13 +59,9 @@ def as_text(formulas: list[Any]) -> str:
 
 def ask_cvc5(text: str, limit: int = LIMIT, seed: int = 0) -> Answer:
     """Decide SMT-LIB text (declarations and assertions) with cvc5."""
-    try:
-        import cvc5  # noqa: PLC0415
-    except ImportError as error:
-        raise TesseraError(
-            "the cross-check needs cvc5, which is not installed",
-            remedy="pip install 'tessera[cross-check]'",
-        ) from error
+    require_cvc5()
+    import cvc5  # noqa: PLC0415 - optional
+
     began = time.perf_counter()
     solver = cvc5.Solver(cvc5.TermManager())
     solver.setOption("rlimit", str(limit))
@@ -74,8 +70,11 @@ def ask_cvc5(text: str, limit: int = LIMIT, seed: int = 0) -> Answer:
     parser = cvc5.InputParser(solver)
     parser.setStringInput(cvc5.InputLanguage.SMT_LIB_2_6, text, "query")
     symbols = parser.getSymbolManager()
-    while not (command := parser.nextCommand()).isNull():
-        command.invoke(solver, symbols)
+    try:
+        while not (command := parser.nextCommand()).isNull():
+            command.invoke(solver, symbols)
+    except RuntimeError as error:  # an operator of Z3's own that is not in the standard
+        return Answer("unknown", time.perf_counter() - began, 0, f"it cannot read this: {error}")
     result = solver.checkSat()
     status = "unsat" if result.isUnsat() else "sat" if result.isSat() else "unknown"
     reason = str(result.getUnknownExplanation()) if status == "unknown" else ""
@@ -87,14 +86,25 @@ def _spent(solver: Any) -> int:
     return int(statistics["resource::resourceUnitsUsed"]["value"])
 
 
-def proof_query(
-    spec: t.Spec, kind: str, prop: t.Property, action: str, hypotheses: tuple[str, ...]
-) -> Query:
-    """The query of one proof: `kind` is init, step or here (see `tessera.prove.tasks`)."""
-    induction = Induction(spec)
-    assumed = [p for p in spec.properties if p.name in hypotheses]
-    if kind == "init":
-        return induction.base(prop)
-    if kind == "step":
-        return induction.step(spec.action(action), prop, assumed)
-    return induction.here(prop, assumed)
+def require_cvc5() -> None:
+    """Raises TesseraError when cvc5 is not installed."""
+    if not available():
+        raise TesseraError(
+            "the cross-check needs cvc5, which is not installed",
+            remedy="pip install 'tessera[cross-check]'",
+        )
+
+
+def with_opinion(obligation: Obligation, opinion: Answer) -> Obligation:
+    """A proved obligation, with what cvc5 says of it; a disagreement is an ERROR."""
+    if opinion.status == "sat":
+        return replace(
+            obligation,
+            verdict="ERROR",
+            met=False,
+            detail="the solvers disagree: Z3 says that it is proved, cvc5 that it can fail",
+            hint="one of the two solvers, or the text between them, is wrong: please report it",
+        )
+    said = "cvc5 agrees" if opinion.status == "unsat" else f"cvc5 is undecided ({opinion.reason})"
+    detail = f"{obligation.detail}; {said}" if obligation.detail else said
+    return replace(obligation, detail=detail)

@@ -25,10 +25,10 @@ from tessera.lang import typed as t
 from tessera.lang.types import BOOL, IntType
 from tessera.lang.walk import walk
 from tessera.prove.engine import Question
-from tessera.prove.tasks import Settings, Task
+from tessera.prove.tasks import CROSS, Settings, Task
 
 NOWHERE = Span("", 0, 0, 0, 0)
-PROOF_KINDS = ("init", "step", "here", "try", "needs", "sane")
+PROOF_KINDS = ("init", "step", "here", "try", "needs", "sane", *CROSS.values())
 SEARCHES = ("hunt", "violate", "reach", "witness", "firings")
 
 _SILENT = ("doc", "text")
@@ -103,7 +103,7 @@ class Slicer:
         read = _vars(self._closed([goal.formula])) if goal is not None else frozenset()
         init: tuple[t.Statement, ...] = ()
         actions: list[t.Action] = []
-        if task.kind == "init":
+        if task.kind in ("init", CROSS["init"]):
             init = tuple(s for s in bare.init if isinstance(s, t.Update) and s.var in read)
         if task.action:
             actions.append(self._action(task.action, read))

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from tessera.lang import typed as t
 from tessera.lang.types import BOOL
 from tessera.prove.bounded import Found, find_firings, find_state, find_violation
+from tessera.prove.crosscheck import second_opinion
 from tessera.prove.cti import CTI_LIMIT, find_cti
-from tessera.prove.decide import decide
+from tessera.prove.decide import Query, decide
 from tessera.prove.equal import Pair, meet
 from tessera.prove.induct import Induction
 from tessera.prove.needs import needed
@@ -25,7 +26,10 @@ from tessera.prove.vacuity import blame, contradiction, exercised
 COMPARISONS = ("refines", "extends", "starts", "reads")
 """Kinds of tasks about a `tessera.prove.equal.Pair`; "play" is the only other one of a pair."""
 
-PROOFS = ("init", "step", "here", "try", "sane", *COMPARISONS)
+CROSS = {"init": "cross init", "step": "cross step", "here": "cross here"}
+"""For every kind of proof, the kind that asks another solver the same."""
+
+PROOFS = ("init", "step", "here", "try", "sane", *COMPARISONS, *CROSS.values())
 """Kinds of tasks that have an `answer`; the others have something `found`."""
 
 HUNT_STEPS = 2
@@ -38,13 +42,14 @@ HUNT_LIMIT = 1_000_000
 
 @dataclass(frozen=True, slots=True, order=True)
 class Task:
-    """`kind`: init, step, here (proofs); hunt, violate, reach, firings, witness (searches); sane
-    (are the assumptions satisfiable?); exercised (of the invariants in `hypotheses`: does what they
-    speak of ever occur?). Explanations, asked when something failed: cti (a state that shows why a
-    proof failed, and a hint), core (which assumptions exclude each other), blame (which guards keep
-    `action` from happening); they answer in words. `hypotheses` are of proofs, cti and blame. Two
-    kinds save work: try (a step or here from few of its hypotheses) and needs (which of the
-    hypotheses a proof needed, probably)."""
+    """`kind`: init, step, here (proofs; with "cross" in front, put to another solver);
+    hunt, violate, reach, firings, witness (searches); sane (are the assumptions
+    satisfiable?); exercised (of the invariants in `hypotheses`: does what they speak of
+    ever occur?). Explanations, asked when something failed: cti (a state that shows why a
+    proof failed, and a hint), core (which assumptions exclude each other), blame (which
+    guards keep `action` from happening); they answer in words. `hypotheses` are of proofs,
+    cti and blame. Two kinds save work: try (a step or here from few of its hypotheses) and
+    needs (which of the hypotheses a proof needed, probably)."""
 
     kind: str
     prop: str = ""
@@ -91,6 +96,8 @@ def run_task(spec: t.Spec, task: Task, settings: Settings) -> Done:
         found = tuple(find_firings(spec, settings.steps, limit, seed).items())
     elif task.kind == "sane":
         answer = ask(script(Induction(spec).assumptions(prop)), limit, seed)
+    elif prop is not None and task.kind in CROSS.values():
+        answer = _ask_again(spec, task, prop, settings)
     elif prop is not None and task.kind in PROOFS:
         answer = _prove(spec, task, prop, settings)
     elif task.kind == "exercised":
@@ -111,22 +118,34 @@ def run_task(spec: t.Spec, task: Task, settings: Settings) -> Done:
     return Done(task, time.perf_counter() - began, answer, found)
 
 
-def _prove(spec: t.Spec, task: Task, prop: t.Property, settings: Settings) -> Answer:
+def _query(spec: t.Spec, task: Task, prop: t.Property, *, least: bool = False) -> Query:
+    """What a proof task asks; `least`: with the knowledge that least choices are the least."""
     induction = Induction(spec)
     assumed = [p for p in spec.properties if p.name in task.hypotheses]
-    if task.kind == "init":
-        query = induction.base(prop)
-    elif task.action:
-        query = induction.step(spec.action(task.action), prop, assumed)
-    else:
-        query = induction.here(prop, assumed)
+    if task.kind in ("init", CROSS["init"]):
+        return induction.base(prop)
+    if task.action:
+        return induction.step(spec.action(task.action), prop, assumed, least=least)
+    return induction.here(prop, assumed)
+
+
+def _ask_again(spec: t.Spec, task: Task, prop: t.Property, settings: Settings) -> Answer:
+    """The same question to another solver."""
+    answer = second_opinion(_query(spec, task, prop), seed=settings.seed)
+    if answer.status == "unsat" or not (task.action and _has_least(spec.action(task.action))):
+        return answer
+    return second_opinion(_query(spec, task, prop, least=True), seed=settings.seed)
+
+
+def _prove(spec: t.Spec, task: Task, prop: t.Property, settings: Settings) -> Answer:
+    query = _query(spec, task, prop)
     if task.kind == "try" and set(task.hypotheses) <= {prop.name}:
         return decide(query, min(settings.limit, TRY_LIMIT), settings.seed)
     answer = decide(query, settings.limit, settings.seed)
     if answer.status == "unsat" or not (task.action and _has_least(spec.action(task.action))):
         return answer
     # What fails for any choice may hold for the least one.
-    query = Induction(spec).step(spec.action(task.action), prop, assumed, least=True)
+    query = _query(spec, task, prop, least=True)
     second = decide(query, max(1, settings.limit - answer.resource), settings.seed)
     return replace(
         second if second.status == "unsat" else answer,

@@ -7,6 +7,8 @@ Non-goals: the full page (see `html`) and exit codes (see `cli`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
@@ -14,7 +16,10 @@ from rich.table import Table
 
 from tessera.report import view
 from tessera.report.strip import legend, strip_lines
-from tessera.results import Obligation, Outcome, Results, Scenario, Trace
+from tessera.results import Obligation, Outcome, Results, Scenario, Spread, Trace
+
+WIDEST = 5
+"""Spreads over seeds that are shown though nothing is wrong with them."""
 
 _STYLES = {"PROVED": "green", "VIOLATED": "red", "ERROR": "red"}
 
@@ -156,3 +161,22 @@ def _side(outcome: Outcome | None) -> str:
 
 def _style(verdict: str) -> str:
     return _STYLES.get(verdict, "yellow")
+
+
+def print_spreads(spreads: Sequence[Spread], console: Console) -> None:
+    """How an obligation fared over several seeds: what changed its verdict, and the widest."""
+    runs = max(sum(s.verdicts.values()) for s in spreads)
+    shaky = [s for s in spreads if len(s.verdicts) > 1 or "UNKNOWN" in s.verdicts]
+    console.print(
+        f"{runs} seeds: {len(spreads) - len(shaky)} of {len(spreads)} verdicts are steady"
+    )
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("", "fewest units", "median", "most"):
+        table.add_column(name, justify="left" if not name else "right")
+    widest = sorted(spreads, key=lambda s: s.lowest - s.highest)[:WIDEST]
+    for spread in [*shaky, *(s for s in widest if s not in shaky)]:
+        said = ", ".join(f"{n} {v}" for v, n in spread.verdicts.items())
+        name = f"{spread.id} ({said})" if spread in shaky else spread.id
+        units = (view.resource(n) for n in (spread.lowest, spread.median, spread.highest))
+        table.add_row(escape(name), *units)
+    console.print(table)
