@@ -80,10 +80,10 @@ class Recorder:
         known = () if first == "init" else self._words.facts(simulator.state)
         self.steps = [self._step(first, known)]
 
-    def _step(self, action: str, changes: tuple[str, ...]) -> Step:
+    def _step(self, action: str, changes: tuple[str, ...], span: str = "") -> Step:
         state = self.simulator.state
         plain = state_data(self.simulator.machine.layouts, state)
-        return Step(action, changes, self._drawer.strips(state), plain)
+        return Step(action, changes, self._drawer.strips(state), plain, span)
 
     def fire(self, event: Event) -> Step:
         """Take and record one step. Raises as `Simulator.fire`."""
@@ -92,7 +92,7 @@ class Recorder:
         simulator.fire(event)
         action = simulator.spec.action(event.action)
         said = call_text(action, event.args) + choice_text(action, event)
-        step = self._step(said, self._words.changes(before, simulator.state))
+        step = self._step(said, self._words.changes(before, simulator.state), str(action.span))
         self.steps.append(step)
         return step
 
