@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tessera.errors import TesseraError
 from tessera.lang import typed as t
 from tessera.prove.bounded import Found
 from tessera.prove.compare_pair import Pair
-from tessera.prove.compare_query import Questions
+from tessera.prove.compare_query import Questions, followers
 from tessera.prove.compare_run import find_disagreement, find_stray, replay_stray
 from tessera.prove.decide import decide
 from tessera.prove.solver import DEFAULT_LIMIT, Answer, ask, script
@@ -31,8 +31,9 @@ from tessera.results import Obligation, Trace
 SHORT = 2
 """Steps of the first look for a run that tells two specs apart."""
 
-PROOF_LIMIT = 4_000_000
-"""Resource units for each of the ways to prove a step."""
+PROOF_LIMIT = 3_000_000
+QUICK_LIMIT = 500_000
+"""Resource units for each of the ways to prove a step, and for a first try."""
 
 Invariants = Callable[[], Sequence[str]]
 """Gives the names of the invariants that are proved of the first spec; asked only when needed."""
@@ -179,49 +180,54 @@ def _action(both: Pair, action: t.Action, proved: Invariants, bounds: Bounds) ->
 def _decided(both: Pair, action: t.Action, proved: Invariants, bounds: Bounds) -> _Said:
     """Proofs that need least first, then short runs, then what leans on invariants."""
     spent = 0
-    answer = Answer("unknown", 0.0, 0)
-    for way in _WAYS:
-        answer = _asked(both, action, (), way, bounds)
-        spent += answer.resource
-        if answer.status == "unsat":
-            return _Said("PROVED", spent, _as_what(both, way))
-    found = find_stray(both, action, min(SHORT, bounds.steps), bounds.limit, bounds.seed)
-    spent += found.resource
-    if found.status == "found":
-        return _told(both, found, spent)
-    names = tuple(proved())
-    for way in _WAYS if names else ():
-        answer = _asked(both, action, names, way, bounds)
-        spent += answer.resource
-        if answer.status == "unsat":
-            said = "under the invariants proved of it"
-            return _Said("PROVED", spent, "; ".join(filter(None, (_as_what(both, way), said))))
+    found = Found("none", 0, 0)
+    names: tuple[str, ...] = ()
+    for attempt in _ATTEMPTS:
+        if attempt == "invariants":
+            names = tuple(proved())
+            if not names:
+                break
+        elif attempt == "runs":
+            found = find_stray(both, action, min(SHORT, bounds.steps), bounds.limit, bounds.seed)
+            spent += found.resource
+            if found.status == "found":
+                return _told(both, found, spent)
+        else:
+            limit = min(bounds.limit, QUICK_LIMIT if attempt == "quickly" else PROOF_LIMIT)
+            answer = _asked(both, action, names, attempt != "any", limit, bounds.seed)
+            spent += answer.resource
+            if answer.status == "unsat":
+                return _Said("PROVED", spent, "under the invariants proved of it" if names else "")
     found = find_stray(both, action, bounds.steps, bounds.limit, bounds.seed)
     spent += found.resource
     if found.status == "found":
         return _told(both, found, spent)
-    if answer.status == "unknown" or found.status == "unknown":
-        return _Said("UNKNOWN", spent, answer.reason or found.reason)
+    if found.status == "unknown":
+        return _Said("UNKNOWN", spent, found.reason)
     detail = f"not proved, but no run of at most {found.steps} steps shows a difference"
     return _Said("CTI", spent, detail)
 
 
-_WAYS = ((False, False), (True, False), (False, True), (True, True))
-"""Whether least choices are known to be the least, and whether a step may have another name: the
-easier questions first."""
+_ATTEMPTS = ("any", "quickly", "runs", "least", "invariants", "any", "least")
+"""What is tried in turn: a proof for any choice, a quick one that knows least choices to be the
+least, short runs, that proof with more time; then proofs again, with the invariants."""
 
 
 def _asked(
-    both: Pair, action: t.Action, names: Sequence[str], way: tuple[bool, bool], bounds: Bounds
+    both: Pair, action: t.Action, names: Sequence[str], least: bool, limit: int, seed: int
 ) -> Answer:
+    """First as a step of the same name, then as one of any name."""
     invariants = [p for p in both.a.properties if p.name in names]
-    query = Questions(both).step(action, invariants, least=way[0], any_name=way[1])
-    limit = min(bounds.limit, PROOF_LIMIT)
-    return decide(query, limit, bounds.seed)
-
-
-def _as_what(both: Pair, way: tuple[bool, bool]) -> str:
-    return f"as a step of '{both.b.name}' that may have another name" if way[1] else ""
+    spent = 0
+    for any_name in (False, True):
+        if any_name and len(followers(both, action, any_name=True)) == 1:
+            break
+        query = Questions(both).step(action, invariants, least=least, any_name=any_name)
+        answer = decide(query, limit, seed)
+        spent += answer.resource
+        if answer.status == "unsat":
+            break
+    return replace(answer, resource=spent)
 
 
 def _told(both: Pair, found: Found, spent: int) -> _Said:

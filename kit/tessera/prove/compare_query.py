@@ -92,16 +92,26 @@ def _differences(
 ) -> list[Term]:
     theirs = follower.follow(lead, candidate, before, tag)
     same = alike(both, lead.action.body, candidate.body)
-    ways = [_refuted(leader, g) for g in _tests(theirs, same)]
-    own = {**lead.args, **lead.choices}
-    free = [x for n, x in theirs.choices.items() if not (n in own and own[n].eq(x))]
     apart = _apart(both, lead, theirs.after, leader, same, candidate)
-    if not free:
-        leader.goal_constants += [x for at, _ in apart for x in at]
-        return ways + [differs for _, differs in apart]
-    # A choice that the lead does not make may be any: each must fail, somewhere.
-    ways += [z3.Exists(list(at), differs) if at else differs for at, differs in apart]
-    return [z3.ForAll(free, z3.Or(ways))]
+    own = {**lead.args, **lead.choices}
+    free = {n: x for n, x in theirs.choices.items() if not (n in own and own[n].eq(x))}
+    tests = _tests(theirs, [s for s in same if not _chooses(s, free)])
+    least = {n for n, made in tests if n in free and len(made) == 2}
+    if len(free) > 1 or least != set(free):
+        # What the lead does not choose may be anything: each must fail, somewhere.
+        ways = [z3.Not(x) for _, made in tests for x in made]
+        ways += [z3.Exists(list(at), differs) if at else differs for at, differs in apart]
+        return [z3.ForAll(list(free.values()), z3.Or(ways))]
+    leader.goal_constants += [x for at, _ in apart for x in at]
+    ways = [_refuted(leader, x) for n, made in tests if n not in free for x in made]
+    ways += [differs for _, differs in apart]
+    for name, made in tests:
+        if name in free:
+            # There is one least value at most: either none passes, or it does and the rest fails.
+            term = free[name]
+            ways = [z3.And(*made, way) for way in ways]
+            ways.append(z3.ForAll([term], z3.Not(made[0])))
+    return ways
 
 
 def _apart(
@@ -154,16 +164,24 @@ def _instances(taken: Sequence[Term], named: Sequence[Term]) -> list[Term]:
     return out
 
 
-def _tests(firing: Firing, known: Sequence[t.Statement]) -> list[Term]:
-    """The guards of a firing, and what makes its choices the least, but for what is known."""
+def _chooses(statement: t.Statement, names: Iterable[str]) -> bool:
+    return isinstance(statement, t.Choose) and statement.binder.name in names
+
+
+def _tests(firing: Firing, known: Sequence[t.Statement]) -> list[tuple[str, list[Term]]]:
+    """What a firing asks, but for what is known: the name of a choice (empty for a guard), its
+    test and, for a least choice, that nothing smaller passes."""
     guards, minimal = iter(firing.guards), iter(firing.minimal)
-    out: list[Term] = []
+    out: list[tuple[str, list[Term]]] = []
     for statement in firing.action.body:
         if isinstance(statement, t.Require | t.Choose):
-            terms = [next(guards)]
-            if isinstance(statement, t.Choose) and statement.kind == "least":
-                terms.append(next(minimal))
-            out += terms if statement not in known else []
+            terms, name = [next(guards)], ""
+            if isinstance(statement, t.Choose):
+                name = statement.binder.name
+                if statement.kind == "least":
+                    terms.append(next(minimal))
+            if statement not in known:
+                out.append((name, terms))
     return out
 
 
