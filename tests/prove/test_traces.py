@@ -167,7 +167,7 @@ def test_every_trace_says_how_to_take_it_again(verdicts: Check, spec_of: SpecOf)
 def test_a_search_that_finds_nothing_says_how_far_it_looked(verdicts: Check) -> None:
     fine = LAMPS.replace("count < 2", "count < 200") + "expect few violated within 3\n"
     found = verdicts(fine)["few"]
-    assert found.verdict == "BOUNDED(3)"
+    assert found.verdict == "BOUNDED"
     assert (
         found.detail
         == "no run of at most 3 steps, with up to 2 unnamed things of each sort, breaks it"

@@ -222,7 +222,7 @@ class Judge:
         if found.status == "unknown":
             return self._make(prop.name, prop, "UNKNOWN", done, found.reason, expect=expect)
         detail = f"no run of at most {found.steps} steps{self._things()} breaks it"
-        return self._make(prop.name, prop, f"BOUNDED({found.steps})", done, detail, expect=expect)
+        return self._make(prop.name, prop, "BOUNDED", done, detail, expect=expect)
 
     def _witness(self, prop: t.Property) -> Obligation:
         """A promise that nobody can ever ask for is empty."""
