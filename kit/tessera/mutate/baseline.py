@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 
 from tessera.errors import TesseraError
 from tessera.lang import typed as t
 from tessera.model.script import Script
+from tessera.prove.cache import CachedEngine, ResultCache
 from tessera.prove.check import DEFAULT_STEPS, REACHABLE, Progress, check_all, usable
-from tessera.prove.engine import Engine, Question
+from tessera.prove.engine import Engine
+from tessera.prove.slice import Slicer
 from tessera.prove.solver import DEFAULT_LIMIT
 from tessera.prove.tasks import Settings, Task
 from tessera.results import Obligation
@@ -30,6 +33,8 @@ class Baseline:
     """
 
     spec: t.Spec
+    slicer: Slicer
+    digest: str  # of everything in the spec, places included
     settings: Settings
     obligations: tuple[Obligation, ...]
     hypotheses: Mapping[str, tuple[str, ...]]
@@ -40,7 +45,11 @@ class Baseline:
 
 
 def baseline(
-    spec: t.Spec, engine: Engine, seed: int, progress: Progress = lambda _d, _a, _w: None
+    spec: t.Spec,
+    engine: Engine,
+    seed: int,
+    cache: ResultCache | None = None,
+    progress: Progress = lambda _d, _a, _w: None,
 ) -> Baseline:
     """Check the spec and collect its runs.
 
@@ -48,7 +57,8 @@ def baseline(
     told from what fails anyway.
     """
     settings = Settings(DEFAULT_LIMIT, seed, DEFAULT_STEPS)
-    obligations = check_all([spec], engine=engine, seed=seed, progress=progress)[0]
+    found = check_all([spec], engine=engine, seed=seed, cache=cache, progress=progress)
+    obligations = found[0]
     unmet = next((o for o in obligations if not o.met), None)
     if unmet is not None:
         raise TesseraError(
@@ -64,10 +74,14 @@ def baseline(
     broken = [n for n, e in spec.expects.items() if e.verdict == "violated" and n not in covers]
     wanted += [Task("violate", name) for name in broken]
     runs: dict[Task, Script | None] = {}
-    for question, done in engine.answers([Question(spec, task, settings) for task in wanted]):
+    slicer = Slicer(spec)
+    asker = CachedEngine(engine, cache) if cache else engine
+    for question, done in asker.answers([slicer.question(task, settings) for task in wanted]):
         runs[question.task] = done.found[0][1].script
     return Baseline(
         spec,
+        slicer,
+        sha256(repr(spec).encode()).hexdigest(),
         settings,
         obligations,
         {p.name: usable(spec, p, standing) for p in spec.properties if p.name in proved},

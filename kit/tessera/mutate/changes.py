@@ -32,7 +32,8 @@ class Change:
     """One mutant: `spec` is the original with one node replaced.
 
     `id` is `kind/place/operator` with a number where the place offers the operator several times;
-    the place is an action with the number of its guard or update, `init`, or a function.
+    the place is a function, or init or an action with the number of a guard, or with the name of
+    what is chosen or updated there.
     """
 
     id: str
@@ -96,8 +97,8 @@ Rebuild = Callable[[tuple[t.Statement, ...]], t.Spec]
 def _body(
     spec: t.Spec, body: tuple[t.Statement, ...], owner: str, put: Rebuild
 ) -> Iterator[_Draft]:
-    """Changes of the statements of init or an action; guards and updates are counted apart."""
-    guards = updates = lets = 0
+    """Changes of the statements of init or an action."""
+    guards = 0
     for at, statement in enumerate(body):
 
         def with_(*new: t.Statement, at: int = at) -> t.Spec:
@@ -108,17 +109,14 @@ def _body(
                 guards += 1
                 yield from _guard(spec, statement, f"{owner}/{guards}", with_)
             case t.Choose():
-                guards += 1
-                yield from _choice(spec, statement, f"{owner}/{guards}", with_)
+                yield from _choice(spec, statement, f"{owner}/{statement.binder.name}", with_)
             case t.Let():
-                lets += 1
-                place = f"{owner}/let{lets}"
+                place = f"{owner}/{statement.name}"
                 for slip in slips(spec, statement.value):
                     changed = with_(replace(statement, value=slip.whole))
                     yield _draft("guard", place, slip, changed)
             case t.Update():
-                updates += 1
-                yield from _update(spec, statement, f"{owner}/{updates}", with_)
+                yield from _update(spec, statement, f"{owner}/{statement.var}", with_)
 
 
 Put = Callable[..., t.Spec]
@@ -178,9 +176,9 @@ def _update(spec: t.Spec, update: t.Update, place: str, put: Put) -> Iterator[_D
             before, after = show(update.guard), "(everywhere)"
             spec_ = with_guard(true)
             yield _Draft("update", place, "everywhere", update.span, before, after, spec_)
-        yield from _parts(update.guard, "update", place, with_guard)
-        for slip in slips(spec, update.guard):
-            yield _draft("update", f"{place}/where", slip, with_guard(slip.whole))
+            yield from _parts(update.guard, "update", place, with_guard)
+            for slip in slips(spec, update.guard):
+                yield _draft("update", f"{place}/where", slip, with_guard(slip.whole))
     else:
         for i, arg in enumerate(update.args):
             for slip in slips(spec, arg):

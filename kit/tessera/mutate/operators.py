@@ -141,7 +141,7 @@ def _cast(site: Site, node: t.Cast) -> Iterator[_New]:
     parent = site.parent
     if isinstance(parent, t.Cast) and node.type.width < min(source.width, parent.type.width):
         # A truncation between two wider types: here it may be made less narrow.
-        for width in [w for w in _WIDTHS if node.type.width < w < source.width][:1]:
+        for width in [w for w in _WIDTHS if node.type.width < w <= source.width][:1]:
             yield _New(
                 "width", f"u{width}", t.Cast(node.arg, IntType(width, node.type.unit), node.span)
             )
@@ -160,8 +160,8 @@ def _member(spec: t.Spec, node: t.EnumLit) -> Iterator[_New]:
 
 
 def _truth(site: Site, node: t.BoolLit) -> Iterator[_New]:
-    """Not where nothing was written: the guard of a quantifier or of a bulk update."""
-    if not node.value or not (site.parent is None or isinstance(site.parent, t.Quant)):
+    """Not where nothing was written: the guard of a quantifier."""
+    if not (isinstance(site.parent, t.Quant) and site.index == 0):
         yield _New("", "false" if node.value else "true", replace(node, value=not node.value))
 
 

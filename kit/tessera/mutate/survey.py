@@ -16,6 +16,7 @@ from tessera.lang import typed as t
 from tessera.mutate.baseline import baseline
 from tessera.mutate.changes import KINDS, Change, changes
 from tessera.mutate.trial import Rounds, trial
+from tessera.prove.cache import CachedEngine, ResultCache
 from tessera.prove.engine import Engine, Question
 from tessera.prove.tasks import Done, Task
 from tessera.results import Mutant, Obligation
@@ -45,6 +46,7 @@ def survey(
     spec: t.Spec,
     engine: Engine,
     *,
+    cache: ResultCache | None = None,
     seed: int = 0,
     limit: int = 0,
     only: Sequence[str] = (),
@@ -52,14 +54,20 @@ def survey(
 ) -> Survey:
     """Try every mutant, or a sample of `limit` of them drawn with `seed` (0: all).
 
-    `only` names kinds of changes, or beginnings of ids such as "guard/alloc". Raises `TesseraError`
-    when it fits none, and when the spec's own check is not as expected.
+    What `cache` holds is not asked again. `only` names kinds of changes, or beginnings of ids such
+    as "guard/alloc". Raises `TesseraError` when it fits none, and when the spec's own check is not
+    as expected.
     """
     everything = changes(spec)
     chosen = _sampled(_selected(everything, only, spec), limit, seed)
-    base = baseline(spec, engine, seed, lambda d, a, w: progress(0, 0, f"checking {d}/{a} {w}"))
+
+    def checking(done: int, asked: int, what: str) -> None:
+        progress(0, 0, f"checking the original: {done}/{asked} {what}")
+
+    base = baseline(spec, engine, seed, cache, checking)
     trials = [trial(base, change) for change in chosen]
-    mutants = _drive(chosen, trials, engine, progress)
+    asker = CachedEngine(engine, cache) if cache else engine
+    mutants = _drive(chosen, trials, asker, progress)
     return Survey(base.obligations, mutants, len(everything))
 
 

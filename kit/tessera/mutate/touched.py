@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from tessera.lang import typed as t
 from tessera.lang.uses import called, expressions
-from tessera.lang.walk import walk
 from tessera.mutate.changes import read_by_machine
 from tessera.prove.check import proof_tasks
 from tessera.prove.tasks import Task
@@ -48,8 +47,8 @@ def touched(original: t.Spec, changed: t.Spec) -> Touched:
 
 def proofs(
     spec: t.Spec, touch: Touched, hypotheses: Mapping[str, tuple[str, ...]], *, refined: bool
-) -> list[tuple[str, list[Task]]]:
-    """For each property, in order, the proofs of the changed spec that could fail.
+) -> list[Task]:
+    """The proofs of the changed spec that could fail, in the order of its properties.
 
     When the changed spec is known to refine the original, what was proved of invariants and steps
     still holds, unless the property itself reads something that changed. `hypotheses` has an entry
@@ -57,25 +56,8 @@ def proofs(
     """
     out = []
     for prop in spec.properties:
-        if prop.name not in hypotheses:
-            continue
-        tasks = proof_tasks(spec, prop, hypotheses[prop.name])
-        if prop.name not in touch.properties:
-            tasks = [x for x in tasks if _concerned(x, prop, touch, refined)]
-        if tasks:
-            out.append((prop.name, tasks))
+        if prop.name in hypotheses:
+            tasks = proof_tasks(spec, prop, hypotheses[prop.name])
+            known = refined and prop.kind in ("invariant", "step")
+            out += tasks if not known or prop.name in touch.properties else []
     return out
-
-
-def _concerned(task: Task, prop: t.Property, touch: Touched, refined: bool) -> bool:
-    match task.kind:
-        case "init":
-            return touch.init and not refined
-        case "step":
-            return task.action in touch.actions and not refined
-        case _:
-            return any(isinstance(e, t.Succeeds) and e.action in touch.actions for e in _all(prop))
-
-
-def _all(prop: t.Property) -> list[t.Expr]:
-    return list(walk(prop.formula))

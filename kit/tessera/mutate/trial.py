@@ -11,7 +11,8 @@ Non-goals: where questions are answered (see `tessera.prove.engine`), many mutan
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from tessera.errors import TesseraError
 from tessera.lang import typed as t
@@ -23,9 +24,10 @@ from tessera.model.values import Undecided
 from tessera.mutate.baseline import Baseline
 from tessera.mutate.changes import Change
 from tessera.mutate.touched import Touched, proofs, touched
-from tessera.prove.check import REACHABLE, proof_tasks
+from tessera.prove.check import REACHABLE
 from tessera.prove.engine import Question
 from tessera.prove.equal import pair
+from tessera.prove.slice import Slicer
 from tessera.prove.tasks import Done, Settings, Task
 from tessera.prove.tidy import trimmed
 from tessera.results import Mutant
@@ -61,13 +63,15 @@ class _Trial:
         self.change = change
         self.spec = change.spec
         self.both = pair(change.spec, base.spec)
+        self.slicer = Slicer(change.spec)
         self.touch: Touched = touched(base.spec, change.spec)
+        self._name = ""
         self.seconds = 0.0
         self.resource = 0
         self.extra: int | None = None  # steps of a run that only the changed spec takes
         self.missing: int | None = None
         self.refines = self.extends = False
-        self.differs = False  # the solver names a state in which the two differ
+        self.unequal = False  # the solver names a state in which the two differ
         self.undecided: list[str] = []
         self.fired: set[str] = set()  # actions seen to happen
         self._settings = Settings(LIMIT, base.settings.seed, base.settings.steps)
@@ -96,13 +100,16 @@ class _Trial:
         )
 
     def _ask(
-        self, tasks: Sequence[Task], spec: t.Spec | None = None, settings: Settings | None = None
+        self, tasks: Sequence[Task], settings: Settings | None = None, *, both: bool = False
     ) -> Generator[list[Question], Mapping[Task, Done], Mapping[Task, Done]]:
-        """Answers of one round."""
+        """Answers of one round, about the changed spec or about `both`."""
         if not tasks:
             return {}
         chosen = settings or self._settings
-        answers = yield [Question(spec or self.spec, task, chosen) for task in tasks]
+        if both:
+            answers = yield [self._about_both(task, chosen) for task in tasks]
+        else:
+            answers = yield [self.slicer.question(task, chosen) for task in tasks]
         for task in tasks:
             done = answers[task]
             self.seconds += done.seconds
@@ -110,11 +117,18 @@ class _Trial:
             self.resource += max((f.resource for _, f in done.found), default=0)
         return answers
 
+    def _about_both(self, task: Task, settings: Settings) -> Question:
+        """Named, for the result cache, by everything that is in the two specs."""
+        if not self._name:
+            self._name = sha256(f"{self.base.digest} {self.spec!r}".encode()).hexdigest()
+        name = sha256(f"{self._name} {task!r} {settings!r}".encode()).hexdigest()
+        return Question(self.both, task, settings, name)
+
     # --- random runs ------------------------------------------------------------------------------
 
     def _play(self) -> _Step:
         task = Task("play")
-        answers = yield from self._ask([task], self.both)
+        answers = yield from self._ask([task], both=True)
         for name, found in answers[task].found:
             what, _, which = name.partition("/")
             if what == "violated":
@@ -141,9 +155,9 @@ class _Trial:
             tasks.append(Task("starts"))
         if self.touch.judged_only:
             tasks += [Task("reads", name, "", hypotheses) for name in self.touch.properties]
-        answers = yield from self._ask(tasks, self.both)
+        answers = yield from self._ask(tasks, both=True)
         said = {task: done.answer.status for task, done in answers.items() if done.answer}
-        self.differs |= "sat" in said.values()
+        self.unequal |= "sat" in said.values()
         for kind in kinds:
             needed = [task for task in tasks if task.kind in (kind, "starts", "reads")]
             if all(said.get(task) == "unsat" for task in needed):
@@ -182,35 +196,35 @@ class _Trial:
         return any(replay(self.spec, s, name).replayed for s in (trimmed(script), script))
 
     def _prove(self) -> _Step:
-        hypotheses = self.base.hypotheses
-        asked: set[Task] = set()
-        for name, tasks in proofs(self.spec, self.touch, hypotheses, refined=self.refines):
-            verdict = yield from self._wave(name, tasks)
+        """The proofs whose slice of the spec changed, property by property."""
+        waves: dict[str, list[Task]] = {}
+        tasks = proofs(self.spec, self.touch, self.base.hypotheses, refined=self.refines)
+        for task in tasks:
+            if self._differs(task):
+                waves.setdefault(task.prop, []).append(task)
+        for wave in waves.values():
+            verdict = yield from self._wave(wave)
             if verdict is not None:
                 return verdict
-            asked.update(tasks)
-        if set(self.touch.properties) & set(self.base.general) and not self.refines:
-            # A changed invariant is a changed hypothesis of every other proof.
-            for prop in self.spec.properties:
-                if prop.name in hypotheses:
-                    tasks = proof_tasks(self.spec, prop, hypotheses[prop.name])
-                    left = [task for task in tasks if task not in asked]
-                    verdict = yield from self._wave(prop.name, left)
-                    if verdict is not None:
-                        return verdict
         return None
 
-    def _wave(self, name: str, tasks: Sequence[Task]) -> _Step:
-        """Some proofs of one property."""
-        answers = yield from self._ask(tasks)
-        for task in tasks:
-            answer = answers[task].answer
-            if answer is not None and answer.status == "sat":
+    def _differs(self, task: Task) -> bool:
+        """Whether anything that the answer depends on is other than in the original."""
+        own = self.slicer.question(task, self._settings)
+        return own.digest != self.base.slicer.question(task, self._settings).digest
+
+    def _wave(self, tasks: Sequence[Task]) -> _Step:
+        """The proofs of one property: most need no other invariant than itself."""
+        tries = {task: _alone(task) for task in tasks if task.kind in ("step", "here")}
+        answers = yield from self._ask(list(dict.fromkeys(tries.values())))
+        left = [x for x in tasks if x not in tries or _status(answers[tries[x]]) != "unsat"]
+        answers = yield from self._ask(left)
+        for task in left:
+            if _status(answers[task]) == "sat":
                 return (yield from self._failed(task))
-        for task in tasks:
-            answer = answers[task].answer
-            if answer is None or answer.status != "unsat":
-                self.undecided.append("/".join(x for x in (task.action, name) if x))
+        for task in left:
+            if _status(answers[task]) != "unsat":
+                self.undecided.append("/".join(x for x in (task.action, task.prop) if x))
         return None
 
     def _failed(self, task: Task) -> _Step:
@@ -298,14 +312,26 @@ class _Trial:
         if self.undecided:
             return _Verdict("unknown", "", f"undecided: {', '.join(self.undecided)}")
         if self.extra is not None:
-            return _Verdict("survived", "", f"only it takes the last step of {_run_of(self.extra)}")
+            return _Verdict(
+                "survived", "", f"only it takes the last step of a {_run_of(self.extra)}"
+            )
         if self.missing is not None:
-            said = f"only the original takes the last step of {_run_of(self.missing)}"
+            said = f"only the original takes the last step of a {_run_of(self.missing)}"
             return _Verdict("survived", "", said)
-        if self.differs:
+        if self.unequal:
             how = "differs in a state that satisfies the invariants; no run to one was found"
             return _Verdict("survived", "", how)
         return _Verdict("unknown", "", "not noticed, and neither shown to differ nor to be equal")
+
+
+def _alone(task: Task) -> Task:
+    """The proof from nothing but the property itself, with little effort."""
+    own = tuple(name for name in task.hypotheses if name == task.prop)
+    return replace(task, kind="try", hypotheses=own)
+
+
+def _status(done: Done) -> str:
+    return done.answer.status if done.answer is not None else "unknown"
 
 
 def _run_of(steps: int) -> str:
