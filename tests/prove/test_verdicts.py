@@ -180,3 +180,17 @@ def test_a_literal_beside_an_unbounded_integer_is_one(verdicts: Check) -> None:
     assert found["twice"].verdict == "PROVED"
     found = verdicts("spec thrice\nlemma thrice unbounded: forall n: nat: n + n == n * 3\n")
     assert found["thrice"].verdict == "CTI"
+
+
+def test_a_constant_with_endless_arguments_is_replayed(verdicts: Check) -> None:
+    """Of such a function the run's world holds the values that the solver speaks of."""
+    found = verdicts(
+        "spec far\nconst f(g: u32): u8\nvar x: u32\ninit { x := 0 }\n"
+        "action up() { require f(x) == 7  x := x + 1 }\n"
+        "invariant small: x < 3\n"
+    )
+    broken = next(o for o in found.values() if o.property == "small" and o.trace is not None)
+    assert broken.verdict == "VIOLATED"
+    assert broken.trace is not None
+    assert len(broken.trace.steps) == 4
+    assert broken.trace.constants["f(2)"] == "7"

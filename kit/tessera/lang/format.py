@@ -29,7 +29,14 @@ _TOKEN = re.compile(
 )
 
 # Words after which a parenthesis groups; after any other name it holds arguments.
-_GROUPING = RESERVED - {"old", "exact", "min", "max", "is_secure", "touches_nonsecure"}
+_GROUPING = (RESERVED | {"length", "given"}) - {
+    "old",
+    "exact",
+    "min",
+    "max",
+    "is_secure",
+    "touches_nonsecure",
+}
 _OPENING, _CLOSING = "([", ")]"
 
 

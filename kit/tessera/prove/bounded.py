@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import z3
 
@@ -264,16 +265,29 @@ class Search:
         return in_order(Script(World(scalars, dict(self.universe), tables), tuple(events)))
 
     def _table(self, const: t.Const, model: z3.ModelRef) -> dict[tuple[Value, ...], Value]:
-        rows: list[tuple[Term, ...]] = [()]
-        for binder in const.params:
-            values = self.encoder.sorts.values(binder.type)
-            assert values is not None, f"{const.name} ranges over an infinite type"
-            rows = [(*row, v) for row in rows for v in values]
+        """Every argument's value; of arguments without end those that the model speaks of."""
+        domains = [self.encoder.sorts.values(b.type) for b in const.params]
+        if any(values is None for values in domains):
+            return self._spoken_of(const, model)
+        rows = product(*(values for values in domains if values is not None))
         return {
             tuple(self._value(a, model) for a in row): self._value(
                 self.encoder.rigid(const.name, row), model
             )
             for row in rows
+        }
+
+    def _spoken_of(self, const: t.Const, model: z3.ModelRef) -> dict[tuple[Value, ...], Value]:
+        found = [d for d in model.decls() if d.name() == const.name]
+        known = model[found[0]] if found else None
+        if not isinstance(known, z3.FuncInterp):
+            return {}
+        entries = [known.entry(i) for i in range(known.num_entries())]
+        return {
+            tuple(self._value(e.arg_value(i), model) for i in range(e.num_args())): self._value(
+                e.value(), model
+            )
+            for e in entries
         }
 
     @staticmethod
