@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from tessera import cli
 from tessera.cli import app
 
 COUNTER = """
@@ -59,6 +60,12 @@ def test_a_damaged_entry_is_told_on_stderr(spec: str, tmp_path: Path) -> None:
     assert again.stderr.count("damaged cache entry") == 1
     assert "damaged" not in again.stdout
     assert call(*words).stderr == ""
+
+
+def test_a_command_loads_only_its_own_group() -> None:
+    assert cli._groups(["/usr/bin/tessera", "check", "x"]) == ("check",)
+    for words in (["tessera"], ["tessera", "--help"], ["tessera", "schema"], ["pytest", "check"]):
+        assert "guest" in cli._groups(words)
 
 
 def test_the_environment_chooses_and_turns_off(

@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 
@@ -46,7 +48,17 @@ def _root(
     """Specify, prove, emit and validate the memory policy of a trusted OS."""
 
 
-for _name in _GROUPS:
+def _groups(words: Sequence[str]) -> tuple[str, ...]:
+    """The groups that a command line needs: the one it calls, or all.
+
+    Importing the others takes longer than many commands do.
+    """
+    program, called = Path(words[0]).stem, words[1:2]
+    alone = program == "tessera" and set(called) <= set(_GROUPS)
+    return tuple(called) if called and alone else _GROUPS
+
+
+for _name in _groups(sys.argv):
     if importlib.util.find_spec(f"tessera.cli.{_name}") is not None:
         importlib.import_module(f"tessera.cli.{_name}").register(app)
 

@@ -410,14 +410,20 @@ class _Run:
         return replace(task, kind="try", hypotheses=some)
 
     def _learn(self, tasks: Sequence[Task], memory: Memory) -> Iterator[list[Task]]:
-        """For proofs that took all their hypotheses: which of them suffice, for the next time."""
-        new = [
-            task
+        """For proofs that took all their hypotheses: which of them suffice, for the next time.
+
+        Where none can be spared, that is remembered too, and not asked again.
+        """
+        names = {
+            task: self.slicer.question(alone(task), self.settings).digest
             for task in tasks
             if task.hypotheses
             and task not in self._leans
             and not self.answers[task].cached
             and self._proved(task)
+        }
+        new = [
+            task for task in names if not set(task.hypotheses) <= set(memory.recall(names[task]))
         ]
         asked = {task: replace(task, kind="needs") for task in new}
         yield self._fresh(asked.values())
@@ -427,10 +433,10 @@ class _Run:
             if self.answers[needs].needed != task.hypotheses
         }
         yield self._fresh(tries.values())
-        for task, try_ in tries.items():
-            if self._proved(try_):
-                digest = self.slicer.question(alone(task), self.settings).digest
-                memory.note(digest, try_.hypotheses)
+        for task in new:
+            fewer = tries.get(task)
+            enough = fewer is not None and self._proved(fewer)
+            memory.note(names[task], (fewer if enough and fewer else task).hypotheses)
 
     def _lean(self, task: Task) -> tuple[str, ...]:
         """The hypotheses that a proof took."""

@@ -33,7 +33,7 @@ PROOFS = ("init", "step", "here", "try", "sane", *COMPARISONS, *CROSS.values())
 """Kinds of tasks that have an `answer`; the others have something `found`."""
 
 HUNT_STEPS = 2
-TRY_LIMIT = 1_000_000
+TRY_LIMIT = 4_000_000
 """Resource units for a proof from the property alone; most need no more, and few need others."""
 
 HUNT_LIMIT = 1_000_000
