@@ -7,7 +7,7 @@ Non-goals: the questions (see `tessera.prove.sweep`).
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,9 +44,12 @@ def shipped_platforms() -> dict[str, Path]:
 def subjects(spec_file: Path, platforms: Iterable[tuple[str, Path]]) -> list[Subject]:
     """The spec on each platform; the spec's own platform, where there is one, is replaced.
 
-    Raises `TesseraError` for what the language refuses, such as a parameter that does not fit.
+    A parameter with a range is proved for all its values, so where the configured one does not fit
+    on a platform its lowest is taken. Raises `TesseraError` for what the language still refuses.
     """
-    return [_subject(name, _on_platform(spec_file, file)) for name, file in platforms]
+    params = load(spec_file).params.values()
+    lowest = {p.name: p.low.value for p in params if isinstance(p.low, t.IntLit)}
+    return [_subject(name, _on_platform(spec_file, file, lowest)) for name, file in platforms]
 
 
 def own_subject(spec: t.Spec) -> Subject:
@@ -62,13 +65,18 @@ def _subject(name: str, spec: t.Spec) -> Subject:
     return Subject(name, spec, own)
 
 
-def _on_platform(spec_file: Path, platform_file: Path) -> t.Spec:
+def _on_platform(spec_file: Path, platform_file: Path, lowest: Mapping[str, int]) -> t.Spec:
     """The last platform used counts, so the spec's own gives way to one that is used after it."""
     lines = ["spec sweep", f'use "{spec_file.resolve()}"', f'use "{platform_file.resolve()}"']
     with tempfile.TemporaryDirectory(prefix="tessera-sweep-") as folder:
         outer = Path(folder) / "sweep.tess"
         outer.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return load(outer)
+        try:
+            return load(outer)
+        except TesseraError:
+            if not lowest:
+                raise
+            return load(outer, lowest)
 
 
 def size_const(spec: t.Spec, wanted: str | None) -> str:
