@@ -183,7 +183,7 @@ def test_a_literal_beside_an_unbounded_integer_is_one(verdicts: Check) -> None:
 
 
 def test_a_constant_with_endless_arguments_is_replayed(verdicts: Check) -> None:
-    """Of such a function the run's world holds the values that the solver speaks of."""
+    """Of such a function the run's world holds the values at which it was applied."""
     found = verdicts(
         "spec far\nconst f(g: u32): u8\nvar x: u32\ninit { x := 0 }\n"
         "action up() { require f(x) == 7  x := x + 1 }\n"

@@ -265,10 +265,10 @@ class Search:
         return in_order(Script(World(scalars, dict(self.universe), tables), tuple(events)))
 
     def _table(self, const: t.Const, model: z3.ModelRef) -> dict[tuple[Value, ...], Value]:
-        """Every argument's value; of arguments without end those that the model speaks of."""
+        """Every argument's value; of arguments without end those that matter."""
         domains = [self.encoder.sorts.values(b.type) for b in const.params]
         if any(values is None for values in domains):
-            return self._spoken_of(const, model)
+            return self._where_asked(const, model)
         rows = product(*(values for values in domains if values is not None))
         return {
             tuple(self._value(a, model) for a in row): self._value(
@@ -277,17 +277,14 @@ class Search:
             for row in rows
         }
 
-    def _spoken_of(self, const: t.Const, model: z3.ModelRef) -> dict[tuple[Value, ...], Value]:
-        found = [d for d in model.decls() if d.name() == const.name]
-        known = model[found[0]] if found else None
-        if not isinstance(known, z3.FuncInterp):
-            return {}
-        entries = [known.entry(i) for i in range(known.num_entries())]
+    def _where_asked(self, const: t.Const, model: z3.ModelRef) -> dict[tuple[Value, ...], Value]:
+        """At the arguments at which it was applied; elsewhere no step depends on it."""
+        rows = self.encoder.asked.get(const.name, [])
         return {
-            tuple(self._value(e.arg_value(i), model) for i in range(e.num_args())): self._value(
-                e.value(), model
+            tuple(self._value(a, model) for a in row): self._value(
+                self.encoder.rigid(const.name, row), model
             )
-            for e in entries
+            for row in list(rows)
         }
 
     @staticmethod

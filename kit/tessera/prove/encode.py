@@ -48,6 +48,8 @@ class Encoder:
         self.sorts = sorts
         self.definitions: list[Term] = []
         self.goal_constants: list[Term] = []
+        self.asked: dict[str, list[tuple[Term, ...]]] = {}
+        """For every const with arguments: those at which it was applied."""
         self._rigid: dict[str, Term] = {}
         self._fresh = numbered
         self._depth = 0  # quantifiers around the place being encoded
@@ -73,7 +75,10 @@ class Encoder:
             else:
                 self._rigid[name] = z3.Const(name, self.sorts.of(const.type))
         symbol = self._rigid[name]
-        return symbol(*args) if const.params else symbol
+        if not const.params:
+            return symbol
+        self.asked.setdefault(name, []).append(args)
+        return symbol(*args)
 
     def param(self, name: str) -> Term:
         """A parameter: its configured value, or a symbol when it has a range to be proved for."""
