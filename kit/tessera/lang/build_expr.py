@@ -76,6 +76,9 @@ class ExprBuilder:
             self.span(node),
         )
 
+    def _groups(self, tree: object) -> tuple[s.BinderGroup, ...]:
+        return tuple(self.binder(b) for b in self.trees([tree])[0].children)
+
     # --- statements -------------------------------------------------------------------------------
 
     def statements(self, items: Iterable[object]) -> tuple[s.Statement, ...]:
@@ -83,10 +86,10 @@ class ExprBuilder:
         out: list[s.Statement] = []
         for tree in self.trees(items):
             if tree.data == "bulk":
-                binder, guard, *updates = tree.children
-                group = self.binder(binder)
+                binders, guard, *updates = tree.children
+                groups = self._groups(binders)
                 test = self.expr(guard) if guard is not None else None
-                out += [self._update(u, group, test) for u in self.trees(updates)]
+                out += [self._update(u, groups, test) for u in self.trees(updates)]
             else:
                 out.append(self._statement(tree))
         return tuple(out)
@@ -97,13 +100,15 @@ class ExprBuilder:
         if tree.data == "let":
             return s.Let(self.ident(tree.children[0]), self.expr(tree.children[1]), self.span(tree))
         if tree.data == "update":
-            return self._update(tree, None, None)
+            return self._update(tree, (), None)
         name, type_, test = tree.children
         return s.Choose(
             str(tree.data), self.ident(name), self.type(type_), self.expr(test), self.span(tree)
         )
 
-    def _update(self, tree: Node, binders: s.BinderGroup | None, guard: s.Expr | None) -> s.Update:
+    def _update(
+        self, tree: Node, binders: tuple[s.BinderGroup, ...], guard: s.Expr | None
+    ) -> s.Update:
         target, value = tree.children
         name, *args = self.trees([target])[0].children
         return s.Update(
@@ -200,7 +205,7 @@ class ExprBuilder:
         kind, binders, guard, body = node.children
         return s.Quantified(
             str(kind),
-            tuple(self.binder(b) for b in self.trees([binders])[0].children),
+            self._groups(binders),
             self.expr(guard) if guard is not None else None,
             self.expr(body),
             self.span(node),

@@ -136,8 +136,8 @@ class MachineChecker:
             return None
         guard: t.Expr | None = None
         binders: tuple[t.Binder, ...] = ()
-        if update.binders is not None:
-            bound = self.exprs.binders((update.binders,), ctx)
+        if update.binders:
+            bound = self.exprs.binders(update.binders, ctx)
             if bound is None:
                 return None
             binders, guard, ctx = bound
@@ -154,12 +154,13 @@ class MachineChecker:
         if binders and not _are_binders(args, binders):
             bound_names = ", ".join(b.name for b in binders)
             names = ", ".join(n for n, _ in sig.params)
+            typed = ", ".join(f"{n}: {type_}" for n, type_ in sig.params)
             self.exprs.error(
                 update.span,
                 "inside 'for', a variable is updated at the bound names themselves",
                 f"write {name.text}({bound_names}) := ..., with the condition in 'where'"
                 if len(binders) == len(sig.params)
-                else f"bind all of {names} by 'for', with the condition in 'where'",
+                else f"write for {typed} where ... {{ {name.text}({names}) := ... }}",
             )
             return None
         full = guard or t.BoolLit(True, BOOL, update.span)

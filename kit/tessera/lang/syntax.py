@@ -369,7 +369,7 @@ class Update:
     target: Ident
     args: tuple[Expr, ...]
     value: Expr
-    binders: BinderGroup | None
+    binders: tuple[BinderGroup, ...]
     guard: Expr | None
     span: Span
 

@@ -139,7 +139,8 @@ def _token(error: UnexpectedToken, source: Source) -> tuple[Diagnostic, int]:
     span = Span(source.name, line, column, line, column + len(text))
     shown = text if len(text) <= 40 else text[:37] + "..."
     position = token.start_pos or 0
-    remedy = _habit(source.text, position, text) or _missing(error, text) or _near(text)
+    remedy = _statement(error, source.text[:position])
+    remedy = remedy or _habit(source.text, position, text) or _missing(error, text) or _near(text)
     if not remedy:
         allowed = _allowed(error)
         remedy = (
@@ -148,6 +149,26 @@ def _token(error: UnexpectedToken, source: Source) -> tuple[Diagnostic, int]:
             else "check the line above: something may be missing there"
         )
     return Diagnostic(span, f"'{shown}' is not expected here", remedy), position
+
+
+def _statement(error: UnexpectedToken, before: str) -> str:
+    """Remedies where a word that starts no update here was read as the name of a variable."""
+    if "__ANON_1" not in _names(error):
+        return ""
+    start = before.replace("}", "\n").replace("{", "\n").rpartition("\n")[2].split("(")[0].split()
+    word = start[-1] if start else ""
+    if word == "if":
+        return (
+            "there is no 'if' statement: write VAR := if C then A else B, "
+            "or an action for each case with a 'require'"
+        )
+    if word in ("while", "do", "switch"):
+        return "an action is one step without loops: 'for ... { VAR := ... }' changes many places"
+    if word == "for":
+        return "'for' is not nested: bind several names, for a: S, b: T { VAR(a, b) := ... }"
+    if word in STATEMENT_WORDS:
+        return f"inside 'for' stand updates only: put '{word}' before it, or use 'where'"
+    return ""
 
 
 def _near(text: str) -> str:
