@@ -16,6 +16,7 @@ from tessera.lang.types import CLASS, EnumType, IntType
 
 K = "k"  # the class of a request, in C
 _NEEDED = ("window.lo", "window.hi", "spill", "scrub")
+_EMITTED = ("window", "spill", "scrub")
 _SCRUBS = ("never", "owned", "always")
 
 
@@ -82,6 +83,7 @@ class Policy:
 
 def read_policy(spec: t.Spec) -> Policy:
     """The policy of a checked spec; raises `TesseraError` when a decision is missing or not C."""
+    _check_emitted(spec)
     missing = [name for name in _NEEDED if name not in spec.functions]
     if missing:
         wanted = ", ".join(sorted({name.split(".")[0] for name in missing}))
@@ -104,6 +106,20 @@ def read_policy(spec: t.Spec) -> Policy:
     policy = Policy(spec, _numbers(spec), lo, hi, spill, scrub.name)
     _check_one_step(policy)
     return policy
+
+
+def _check_emitted(spec: t.Spec) -> None:
+    """A decision that no hook turns into C would be proved and then silently left out."""
+    decided = {n.partition(".")[0]: f for n, f in spec.functions.items() if f.policy}
+    others = [n for n in decided if n not in _EMITTED]
+    if others:
+        names = ", ".join(others)
+        raise TesseraError(
+            f"spec '{spec.name}' decides {names}, which no hook turns into C; "
+            f"{', '.join(_EMITTED)} are all that is emitted",
+            where=decided[others[0]].span,
+            remedy="use the model optee/pool.tess; specs/policies/priority.tess shows how",
+        )
 
 
 def _of_class(reducer: Reducer, function: t.Function) -> t.Expr:
