@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -89,3 +91,12 @@ def test_single_properties_several_specs_and_their_order(spec: str, tmp_path: Pa
     assert {o["property"] for document in shown for o in document["obligations"]} == {"in_range"}
     wrong = call("check", spec, "--property", "in_rage")
     assert wrong.exit_code != 0 and "no property 'in_rage'" in str(wrong.exception)
+
+
+def test_the_python_of_the_manual_runs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "scale.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    assert {o.property for o in names["found"]} == {"disjoint"}
+    assert all(o.met for o in names["found"])
