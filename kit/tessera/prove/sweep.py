@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tessera.lang import typed as t
 from tessera.lang.uses import reads
@@ -33,7 +34,7 @@ Rounds = Generator[tuple[t.Spec, Settings, list[Task]], Answers, "Row"]
 """Asks for the tasks of a spec, is sent their answers, and returns what came of it."""
 
 Progress = Callable[[int, int, str], None]
-"""Called with questions answered, questions asked so far, and what was just answered."""
+"""Called with questions answered, questions asked so far, and which property it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +89,25 @@ def sweep(
     searched where the property cannot be proved for the whole range.
     """
     settings = Settings(limit, seed, steps)
-    runs = [_Run(subject, name, const, settings) for name in properties for subject in subjects]
-    return _drive(runs, engine, progress)
+    shared: list[dict[tuple[str, ...], tuple[str, ...]]] = [{} for _ in subjects]
+    rows: list[Row] = []
+    for number, name in enumerate(properties):
+        runs = [
+            _Run(subject, name, const, settings, known)
+            for subject, known in zip(subjects, shared, strict=True)
+        ]
+        told = f"{number + 1} of {len(properties)}: {name}"
+        rows += _drive(runs, engine, partial(_told, progress, told))
+    return tuple(rows)
 
 
-def _drive(runs: Sequence[_Run], engine: Engine, progress: Progress) -> tuple[Row, ...]:
+def _told(progress: Progress, what: str, done: int, asked: int) -> None:
+    progress(done, asked, what)
+
+
+def _drive(
+    runs: Sequence[_Run], engine: Engine, progress: Callable[[int, int], None]
+) -> tuple[Row, ...]:
     """All runs side by side: what each asks next goes to the engine together."""
     rounds = [run.rounds() for run in runs]
     rows: list[Row | None] = [None] * len(runs)
@@ -107,8 +122,7 @@ def _drive(runs: Sequence[_Run], engine: Engine, progress: Progress) -> tuple[Ro
         for question, done in engine.answers(sorted(questions, key=_searches_first)):
             found[questions[question]][question.task] = done
             answered += 1
-            run = runs[questions[question]]
-            progress(answered, asked, f"{run.name} on {run.subject.platform}")
+            progress(answered, asked)
         following = {}
         for number in wanted:
             try:
@@ -126,12 +140,20 @@ def _searches_first(question: Question) -> bool:
 class _Run:
     """Finds the threshold of one property on one platform."""
 
-    def __init__(self, subject: Subject, name: str, const: str, settings: Settings) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        name: str,
+        const: str,
+        settings: Settings,
+        shared: dict[tuple[str, ...], tuple[str, ...]],
+    ) -> None:
         self.subject = subject
         self.name = name
         self.spec = bare(subject.spec, name)
         self.const = const
         self.settings = settings
+        self._shared = shared  # sets of invariants of this subject, and which of them stood
         self.resource = 0
         self.leant_on: tuple[str, ...] = ()
         self.trace: Trace | None = None
@@ -223,23 +245,45 @@ class _Run:
     ) -> Generator[tuple[t.Spec, Settings, list[Task]], Answers, bool]:
         """By induction, leaning on few other invariants first, then on more."""
         spec = resized(self.spec, self.const, lowest, top)
+        prop = _property(spec, self.name)
         for helpers in _ladder(spec, self.name):
-            standing = (*helpers, self.name)
-            while self.name in standing:
-                tasks = {
-                    name: proof_tasks(spec, _property(spec, name), standing) for name in standing
-                }
-                answers = yield spec, self.settings, [x for each in tasks.values() for x in each]
-                self.resource += sum(d.answer.resource for d in answers.values() if d.answer)
-                good = tuple(n for n in standing if all(_unsat(answers[x]) for x in tasks[n]))
-                if good == standing:
-                    self.leant_on = tuple(n for n in standing if n != self.name)
-                    return True
-                if self.name not in good:
-                    # Without the others that failed it would fail all the more.
-                    break
-                standing = good
+            tasks = proof_tasks(spec, prop, (*helpers, self.name))
+            if not (yield from self._all(spec, tasks)):
+                continue
+            standing = yield from self._standing(helpers)
+            if standing != helpers:
+                tasks = proof_tasks(spec, prop, (*standing, self.name))
+            if standing == helpers or (yield from self._all(spec, tasks)):
+                self.leant_on = standing
+                return True
         return False
+
+    def _all(
+        self, spec: t.Spec, tasks: list[Task]
+    ) -> Generator[tuple[t.Spec, Settings, list[Task]], Answers, bool]:
+        answers = yield spec, self.settings, tasks
+        self.resource += sum(d.answer.resource for d in answers.values() if d.answer)
+        return all(_unsat(answers[task]) for task in tasks)
+
+    def _standing(
+        self, helpers: tuple[str, ...]
+    ) -> Generator[tuple[t.Spec, Settings, list[Task]], Answers, tuple[str, ...]]:
+        """Those of the invariants that prove each other, for the constant's whole range."""
+        standing = helpers
+        while standing:
+            known = self._shared.get(standing)
+            if known is None:
+                tasks = {
+                    n: proof_tasks(self.spec, _property(self.spec, n), standing) for n in standing
+                }
+                answers = yield self.spec, self.settings, [x for one in tasks.values() for x in one]
+                self.resource += sum(d.answer.resource for d in answers.values() if d.answer)
+                known = tuple(n for n in standing if all(_unsat(answers[x]) for x in tasks[n]))
+                self._shared[standing] = known
+            if known == standing:
+                break
+            standing = known
+        return standing
 
 
 def _unsat(done: Done) -> bool:
