@@ -194,3 +194,16 @@ def test_a_constant_with_endless_arguments_is_replayed(verdicts: Check) -> None:
     assert broken.trace is not None
     assert len(broken.trace.steps) == 4
     assert broken.trace.constants["f(2)"] == "7"
+
+
+def test_a_failed_step_names_the_invariants_it_could_not_use(
+    verdicts: Callable[..., dict[str, Obligation]],
+) -> None:
+    found = verdicts(
+        "spec even\nvar a: u8\nvar b: u8\ninit { a := 0  b := 0 }\n"
+        "action up() { require a < 9  a := a + 2 }\naction copy() { b := a }\n"
+        "invariant first: a != 3\ninvariant second: b != 3\n"
+    )
+    assert found["up/first"].verdict == found["copy/second"].verdict == "CTI"
+    assert "state 0 need not satisfy first: not proved either" in found["copy/second"].detail
+    assert "need not satisfy" not in found["up/first"].detail

@@ -26,6 +26,9 @@ SECOND_TRY = 1_000_000
 """Resource units for the original query, quantifiers and all, when the weakened one fails: enough
 to find most counterexamples to induction, and a proof is not to be expected there."""
 
+SECOND_SHARE = 20
+"""Or this part of the limit, where that is more: so that a higher limit helps."""
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -63,7 +66,8 @@ def decide(query: Query, limit: int = DEFAULT_LIMIT, seed: int = 0) -> Answer:
     if status == "sat":
         # The weakened query says nothing then; ask the original, quantifiers and all.
         left = max(1, limit - budget.spent)
-        answer = solve([*query.assumed, z3.Or(query.ways)], min(SECOND_TRY, left), seed)
+        share = min(max(SECOND_TRY, limit // SECOND_SHARE), left)
+        answer = solve([*query.assumed, z3.Or(query.ways)], share, seed)
         budget.spent += answer.resource
         status, budget.reason = answer.status, answer.reason
     return Answer(status, time.perf_counter() - began, budget.spent, budget.reason)

@@ -27,10 +27,12 @@ _WIDE = 16
 """Bits from which on such an operation is hard."""
 
 
-def unknown_hint(spec: t.Spec, prop: t.Property, done: Done) -> str:
-    """What to try when a proof was given up."""
+def unknown_hint(spec: t.Spec, prop: t.Property, done: Done, limit: int) -> str:
+    """What to try when a proof was given up; parts of it have only a share of `limit`."""
     said = hardest(spec, prop, done.task.action)
-    more = f"raise --limit above {done.answer.resource}" if done.answer is not None else "try again"
+    more = "try again"
+    if done.answer is not None:
+        more = f"raise --limit above {max(limit, done.answer.resource)}"
     if done.failed:
         more = "use fewer --jobs, or give the machine more memory"
     return f"{said}; or {more}" if said else more

@@ -14,6 +14,7 @@ from tessera.lang import typed as t
 from tessera.model.minimise import minimised
 from tessera.model.replay import replay
 from tessera.prove.bounded import MOST_THINGS, Found
+from tessera.prove.cti import MOST_EXTRA
 from tessera.prove.induct import untouched
 from tessera.prove.solver import Answer
 from tessera.prove.tasks import Done, Settings, Task
@@ -177,13 +178,36 @@ class Judge:
             trace = replay(self.whole, shown.script, prop.name)
             trace = trace if trace.replayed else None
         if done.answer.status == "unknown" and trace is None:
-            detail, hint = _unknown(done.answer), unknown_hint(self.whole, prop, done)
+            detail, hint = _unknown(done.answer), self._advice(prop, done, shown)
             return self._make(tail, prop, "UNKNOWN", done, detail, hint=hint)
-        detail = self._not_inductive(prop, done, search)
+        detail = self._not_inductive(prop, done, search) + self._unused(prop, done)
         if trace is None and shown is not None:
             detail += f"; no state to show: {shown.reason}"
         hint = shown.hint if trace is not None and shown is not None else ""
         return self._make(tail, prop, "CTI", done, detail, trace, hint=hint)
+
+    def _advice(self, prop: t.Property, done: Done, shown: Found | None) -> str:
+        """What to try about a question that stayed open."""
+        hint = unknown_hint(self.whole, prop, done, self.settings.limit)
+        if shown is None or shown.status != "none" or not self.spec.sorts:
+            return hint
+        few = f"no state with at most {MOST_EXTRA} unnamed things of each sort breaks it"
+        return f"{few}: can one with more? Otherwise {hint}"
+
+    def _unused(self, prop: t.Property, done: Done) -> str:
+        """Which invariants a step could not rely on, because they failed before it was judged."""
+        if done.task.kind == "init":
+            return ""
+        gone = [
+            p.name
+            for p in self.whole.properties
+            if p.kind == "invariant"
+            and isinstance(p.given, t.BoolLit)
+            and p.name not in (prop.name, *done.task.hypotheses)
+        ]
+        if not gone:
+            return ""
+        return f"; state 0 need not satisfy {', '.join(gone)}: not proved either, look there first"
 
     def _not_inductive(self, prop: t.Property, done: Done, found: Found | None) -> str:
         if prop.kind == "lemma":
@@ -297,7 +321,9 @@ def _resource(done: Done | None) -> int:
 
 
 def _unknown(answer: Answer) -> str:
-    return f"{answer.reason or 'undecided'} after {answer.resource} resource units"
+    # Z3 says "canceled" when its resources ran out; nobody canceled anything.
+    reason = "" if "canceled" in answer.reason else answer.reason
+    return f"{reason or 'undecided'} after {answer.resource} resource units"
 
 
 def _unreplayed(trace: Trace | None) -> str:
