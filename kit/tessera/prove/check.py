@@ -417,7 +417,7 @@ class _Run:
         names = {
             task: self.slicer.question(alone(task), self.settings).digest
             for task in tasks
-            if task.hypotheses
+            if task.hypotheses != alone(task).hypotheses
             and task not in self._leans
             and not self.answers[task].cached
             and self._proved(task)
