@@ -40,10 +40,12 @@ def test_format() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def imported(file: Path) -> set[str]:
-    """The top-level names of all modules that a file imports."""
+def imported(file: Path, *, late: bool = False) -> set[str]:
+    """The names of all modules that a file imports; `late`: only those inside functions."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    for node in (n for f in functions for n in ast.walk(f)) if late else ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -53,17 +55,21 @@ def imported(file: Path) -> set[str]:
 
 def test_package_imports_only_what_it_declares() -> None:
     """A development tool that the package needs would be missing from an installed wheel."""
-    declared = {"tessera"}
+    declared, optional = {"tessera"}, set[str]()
     for line in importlib.metadata.requires("tessera") or []:
         found = re.match(r"[A-Za-z0-9._-]+", line)
         if found and "extra ==" not in line:
             declared.add(found.group().lower().replace("_", "-"))
+        elif found and not re.search(r"extra == .dev.", line):
+            optional.add(found.group().lower().replace("_", "-"))
     owners = importlib.metadata.packages_distributions()
     stray = {
         f"{file.relative_to(REPO)}: {name}"
         for file in PACKAGE.rglob("*.py")
         for name in imported(file)
         if (top := name.split(".")[0]) not in sys.stdlib_module_names
+        # What an extra brings may be imported where it is needed, not when the module is.
+        and not (top in optional and name in imported(file, late=True))
         and not declared & {o.lower().replace("_", "-") for o in owners.get(top, [top])}
     }
     assert stray == set()

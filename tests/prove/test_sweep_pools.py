@@ -159,7 +159,17 @@ def test_each_platform_has_its_own_threshold(tiny: Build, tmp_path: Path) -> Non
     assert [(r.platform, r.fails_from) for r in rows] == [
         *(("small", 9), ("large", 21), ("qemu_armv8a", 3841))
     ]
-    assert all(r.exact and r.verdict(r.own or 0) == "holds" for r in rows)
+    assert all(r.exact and r.own_verdict == "holds" for r in rows)
+
+
+def test_at_the_own_size_a_run_of_exactly_that_size_is_needed(tiny: Build) -> None:
+    found = row(tiny(), "narrow")
+    assert found.own == 3840 and found.own_verdict == "fails"
+    assert found.own_trace is not None and found.own_trace.replayed
+    assert found.own_trace.constants["pool_pages"] == "3840 granules"
+    only_small = tiny("and pool_pages <= 300 granules")
+    found = row(only_small, "narrow")
+    assert (found.fails_from, found.verdict(3840), found.own_verdict) == (256, "fails", "unknown")
 
 
 def test_a_parameter_too_large_for_a_platform_takes_its_lowest_value(
@@ -301,3 +311,22 @@ def test_bad_input_is_one_clear_message(
     code, text = command(str(tmp_path / "tiny.tess"), "--property", "narrow", *words)
     assert code == 2
     assert message in text and "help: " in text
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+def test_the_page_shows_every_platform_with_its_own_pool() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "sweep.md").read_text(encoding="utf-8")
+    (table,) = [b for b in page.split("```text\n") if b.startswith("lookup, by pool_pages")]
+    rows = {line.split()[0]: line for line in table.split("\n\n")[0].splitlines()[2:]}
+    found = subjects(resources.find_spec("lookup-16-bit/defect"), chosen_platforms(()))
+    assert set(rows) == {s.platform for s in found}
+    for subject in found:
+        assert subject.own is not None
+        assert rows[subject.platform].endswith("64 Ki + 1")
+        within = subject.own <= 64 << 10
+        assert ("✓" if within else "✗") == rows[subject.platform].split(")")[1].split()[0]
+        pool = rows[subject.platform].split()[1:3]
+        number = int(pool[0]) << {"Ki": 10, "Mi": 20}.get(pool[1], 0)
+        assert number == subject.own
