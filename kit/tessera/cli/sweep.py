@@ -79,10 +79,11 @@ def run(
     seed: Annotated[int, typer.Option(help="Z3's random seed.")] = 0,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0: one per processor.")] = 0,
 ) -> None:
-    """Say for every pool size whether a property holds, and name the smallest at which it fails.
+    """Say up to which pool size a property holds, and name the smallest at which it fails.
 
     The property's `given` is left out, so that the whole truth appears. Each answer is a proof for
-    all sizes up to one, or a replayed run at the smallest size that has one.
+    all sizes up to one, or a replayed run at the smallest size that has one; for the platform's own
+    pool, a replayed run at exactly that size.
 
     Example: `tessera sweep vanilla --property lookup --platform versal`
 
@@ -188,7 +189,7 @@ def _count(number: int) -> str:
 def _own(row: Row) -> str:
     if row.own is None:
         return ""
-    return f"{_count(row.own)} ({size_text(row.own * row.granule)}) {_MARKS[row.verdict(row.own)]}"
+    return f"{_count(row.own)} ({size_text(row.own * row.granule)}) {_MARKS[row.own_verdict]}"
 
 
 def _from(row: Row) -> str:
@@ -215,7 +216,7 @@ def _print(rows: Sequence[Row], sizes: Sequence[int], const: str) -> None:
         console.print(table)
         console.print()
     own = [row for row in rows if row.own is not None]
-    bad = [row for row in own if row.verdict(row.own or 0) != "holds"]
+    bad = [row for row in own if row.own_verdict != "holds"]
     if own:
         console.print(f"{len(own) - len(bad)} of {len(own)} hold at the platform's own pool.")
     unsettled = [row for row in rows if not row.exact]
@@ -240,7 +241,7 @@ def _document(
                 "platform": row.platform,
                 "granule": row.granule,
                 "own": row.own,
-                "own_verdict": None if row.own is None else row.verdict(row.own),
+                "own_verdict": row.own_verdict,
                 "proved_to": row.proved_to if row.proved_to >= row.lowest else None,
                 "fails_from": row.fails_from,
                 "exact": row.exact,
@@ -260,9 +261,10 @@ def _csv(rows: Sequence[Row], sizes: Sequence[int]) -> str:
     writer.writerow(["property", "platform", "pages", "own", "verdict", "fails_from"])
     for row in rows:
         for size in sorted({*sizes, *([] if row.own is None else [row.own])}):
-            own = "yes" if size == row.own else "no"
+            own = size == row.own
+            verdict = row.own_verdict if own else row.verdict(size)
             from_ = "" if row.fails_from is None else row.fails_from
-            writer.writerow([row.prop, row.platform, size, own, row.verdict(size), from_])
+            writer.writerow([row.prop, row.platform, size, "yes" if own else "no", verdict, from_])
     return out.getvalue()
 
 

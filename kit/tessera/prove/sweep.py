@@ -56,6 +56,7 @@ class Row:
     resource: int  # Z3 resource units of all questions
     leant_on: tuple[str, ...] = ()  # other invariants that the proof uses; proved as well
     trace: Trace | None = None
+    own_trace: Trace | None = None  # a replayed run at exactly the platform's own size
     granule: int = 0  # bytes; 0 without a platform
 
     @property
@@ -63,8 +64,17 @@ class Row:
         """Whether every size is settled."""
         return self.proved_to + 1 == (self.fails_from or self.highest + 1)
 
+    @property
+    def own_verdict(self) -> str:
+        """At exactly the platform's own size: holds, fails or unknown; "-" without one."""
+        if self.own is None or self.verdict(self.own) == "-":
+            return "-"
+        if self.own <= self.proved_to:
+            return "holds"
+        return "fails" if self.own_trace is not None else "unknown"
+
     def verdict(self, size: int) -> str:
-        """ "holds", "fails" or "unknown" for the constant at one value; "-" outside its range."""
+        """For all sizes up to one, taken together: holds, fails or unknown; "-" out of range."""
         if not self.lowest <= size <= self.highest:
             return "-"
         if size <= self.proved_to:
@@ -169,18 +179,24 @@ class _Run:
             if fails is None:
                 fails = yield from self._run_within(lowest, highest, self.settings)
             proved, fails = yield from self._close_in(lowest, highest, fails)
+        trace, own = self.trace, self.subject.own
+        at_own: Trace | None = None
+        if own is not None and fails is not None and fails <= own <= highest:
+            again = own if own == fails else (yield from self._run_at(own, highest + 1))
+            at_own = None if again is None else self.trace
         platform = self.subject.spec.platform
         return Row(
             prop=self.name,
             platform=self.subject.platform,
-            own=self.subject.own,
+            own=own,
             lowest=lowest,
             highest=highest,
             proved_to=proved,
             fails_from=fails,
             resource=self.resource,
             leant_on=self.leant_on if proved >= lowest else (),
-            trace=self.trace,
+            trace=trace,
+            own_trace=at_own,
             granule=platform.granule if platform is not None else 0,
         )
 
