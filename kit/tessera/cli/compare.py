@@ -7,7 +7,8 @@ Non-goals: proofs (see `tessera.prove.compare` and `tessera.prove.check`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,9 +17,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from tessera import resources
-from tessera.cli.check import exit_code, with_progress
+from tessera.cli.check import exit_code, results_cache, with_progress
 from tessera.errors import TesseraError
 from tessera.lang import Spec, load
+from tessera.prove.cache import ResultCache
 from tessera.prove.check import DEFAULT_STEPS, check_all
 from tessera.prove.compare import Bounds, Invariants, agrees, equivalent, refines
 from tessera.prove.compare_pair import Pair, pair
@@ -69,6 +71,12 @@ def compare(
     ] = DEFAULT_LIMIT,
     seed: Annotated[int, typer.Option(help="Z3's random seed.")] = 0,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0: one per processor.")] = 0,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Folder of known answers.", file_okay=False)
+    ] = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Ask every question anew, keep nothing.")
+    ] = False,
 ) -> None:
     """Show the properties of several specs side by side, or ask how two policies relate.
 
@@ -82,25 +90,33 @@ def compare(
     """
     specs = _loaded(spec)
     bounds = Bounds(limit, seed, steps)
+    prover = Prover(engine_for(jobs, None), results_cache(cache, no_cache), bounds)
     if not (agree or refine or equal):
         if ignore or fixed:
             raise TesseraError(
                 "--ignore and --with belong to a question",
                 remedy="add --agrees, --refines or --equivalent, or leave them out",
             )
-        _table(specs, engine_for(jobs, None), bounds, only, as_json=as_json)
+        _table(specs, prover, only, as_json=as_json)
     if len(specs) != 2:
         raise TesseraError(f"a question takes two specs, not {len(specs)}")
     both = pair(specs[0], specs[1], ignore=ignore or (), fixed=_values(fixed or []))
-    found = _asked(
-        both, specs, engine_for(jobs, None), bounds, agree=agree, refine=refine, equal=equal
-    )
+    found = _asked(both, specs, prover, agree=agree, refine=refine, equal=equal)
     if as_json:
         answers = [asdict(o) for o in found]
         typer.echo(to_text({"specs": [_about(s) for s in specs], "answers": answers}), nl=False)
     else:
         _print_answers(found)
     raise typer.Exit(exit_code(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Prover:
+    """Where questions about single specs go, and how far."""
+
+    engine: Engine
+    cache: ResultCache | None
+    bounds: Bounds
 
 
 def _loaded(names: list[str]) -> list[Spec]:
@@ -144,14 +160,14 @@ def _about(spec: Spec) -> dict[str, str]:
 def _asked(
     both: Pair,
     specs: Sequence[Spec],
-    engine: Engine,
-    bounds: Bounds,
+    prover: Prover,
     *,
     agree: bool,
     refine: bool,
     equal: bool,
 ) -> tuple[Obligation, ...]:
-    first, second = (_invariants_of(s, engine, bounds) for s in specs)
+    bounds = prover.bounds
+    first, second = (_invariants_of(s, prover) for s in specs)
     console = Console(stderr=True)
     found: tuple[Obligation, ...] = ()
     with console.status("comparing") as status:
@@ -164,7 +180,7 @@ def _asked(
     return found
 
 
-def _invariants_of(spec: Spec, engine: Engine, bounds: Bounds) -> Invariants:
+def _invariants_of(spec: Spec, prover: Prover) -> Invariants:
     """The invariants proved of a spec, proved when they are first asked for."""
     known: list[tuple[str, ...]] = []
 
@@ -172,7 +188,13 @@ def _invariants_of(spec: Spec, engine: Engine, bounds: Bounds) -> Invariants:
         if not known:
             names = [p.name for p in spec.properties if p.kind == "invariant"]
             (obligations,) = check_all(
-                [spec], engine=engine, limit=bounds.limit, seed=bounds.seed, only=names
+                [spec],
+                engine=prover.engine,
+                cache=prover.cache,
+                limit=prover.bounds.limit,
+                seed=prover.bounds.seed,
+                steps=prover.bounds.steps,
+                only=names,
             )
             open_ones = {o.property for o in obligations if o.verdict != "PROVED"}
             known.append(tuple(n for n in names if n not in open_ones))
@@ -221,15 +243,10 @@ def _conclusions(found: Sequence[Obligation]) -> list[str]:
 
 
 def _table(
-    specs: Sequence[Spec],
-    engine: Engine,
-    bounds: Bounds,
-    only: Sequence[str] | None,
-    *,
-    as_json: bool,
+    specs: Sequence[Spec], prover: Prover, only: Sequence[str] | None, *, as_json: bool
 ) -> None:
     found = with_progress(
-        specs, engine, limit=bounds.limit, seed=bounds.seed, steps=bounds.steps, only=only
+        specs, prover.engine, cache=prover.cache, only=only, **asdict(prover.bounds)
     )
     rows = side_by_side({s.name: o for s, o in zip(specs, found, strict=True)})
     if as_json:
