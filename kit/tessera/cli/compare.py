@@ -31,6 +31,7 @@ from tessera.report.files import to_text
 from tessera.report.terminal import print_obligation
 from tessera.results import Obligation
 
+_WIDE = 1000
 _COLOURS = {"PROVED": "green", "VIOLATED": "red", "ERROR": "red"}
 
 
@@ -259,21 +260,24 @@ def _table(
 
 def _print_table(specs: Sequence[Spec], rows: Sequence[Row]) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("property")
+    table.add_column("property", overflow="fold")
     for one in specs:
-        table.add_column(escape(one.name))
+        table.add_column(escape(one.name), overflow="fold")
     for row in rows:
         cells = (row.cells.get(one.name) for one in specs)
         table.add_row(f"[bold]{escape(row.property)}[/]", *(_cell(c) for c in cells))
     console = Console(highlight=False)
-    width = max(console.width, 20 + sum(max(len(s.name), 18) + 2 for s in specs))
-    console.print(table, soft_wrap=not console.is_terminal, width=width)
+    if not console.is_terminal:
+        # A file has no edge to wrap at.
+        console = Console(highlight=False, width=_WIDE)
+    console.print(table)
 
 
 def _cell(cell: Cell | None) -> str:
     if cell is None:
         return "[dim]-[/]"
-    after = "" if cell.steps is None else f" ({cell.steps} steps)"
+    word = "step" if cell.steps == 1 else "steps"
+    after = "" if cell.steps is None else f" ({cell.steps} {word})"
     unmet = "" if cell.met else " [bold red]not as expected[/]"
     return f"[{_COLOURS.get(cell.verdict, 'yellow')}]{cell.verdict.lower()}[/]{after}{unmet}"
 
