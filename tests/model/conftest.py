@@ -42,7 +42,9 @@ def changed(tmp_path: Path) -> Callable[..., Path]:
             assert len(holders) == 1, f"{old!r} is in {len(holders)} files"
             text = holders[0].read_text(encoding="utf-8")
             assert text.count(old) == 1, f"{old!r} is there {text.count(old)} times"
-            assert holders[0].resolve().is_relative_to(tmp_path.resolve()), f"{holders[0]} is no copy"
+            assert holders[0].resolve().is_relative_to(tmp_path.resolve()), (
+                f"{holders[0]} is no copy"
+            )
             holders[0].write_text(text.replace(old, new), encoding="utf-8")
         with target.open("a", encoding="utf-8") as file:
             file.write(append)
