@@ -157,7 +157,7 @@ def test_a_worker_that_dies_costs_one_question(
     victim = Task("init", "large")
     whole = tail(check(spec, jobs=1))
     monkeypatch.setattr(engine, "run_task", fatal_at(victim, end))
-    found = tail(check(spec, engine=LocalEngine(2, memory=700)))
+    found = tail(check(spec, engine=LocalEngine(2, memory=400)))
     verdict, _, detail = found.pop("init/large")
     assert verdict == "UNKNOWN"
     assert "memory" in detail and "the solver process" in detail

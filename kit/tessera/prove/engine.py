@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Protocol
 
 from tessera.errors import TesseraError
@@ -27,7 +28,7 @@ from tessera.lang import typed as t
 from tessera.prove.tasks import Done, Settings, Task, gave_up, run_task
 
 DEFAULT_MEMORY = 4096
-"""MiB of address space per worker; the hardest question of the shipped specs needs a tenth."""
+"""MiB of address space that a worker may take beyond what the command had when it was started."""
 
 TRIES = 2
 """How often a question is asked whose worker's process ended."""
@@ -90,8 +91,8 @@ def answer(question: Question) -> Done:
 class LocalEngine:
     """Answers on this machine.
 
-    With one job and no limit of memory, in this process; else in `jobs` processes of at most
-    `memory` MiB of address space each (0: without a limit).
+    With one job and no limit of memory, in this process; else in `jobs` processes that may each
+    take `memory` MiB of address space beyond what this one has (0: without a limit).
     """
 
     def __init__(self, jobs: int = 0, memory: int | None = None) -> None:
@@ -269,12 +270,21 @@ def keep_memory() -> None:
 
 
 def bound_memory(mib: int) -> None:
-    """Let this process have at most so much address space (0: no limit of ours)."""
+    """Let this process grow by at most so much address space (0: no limit of ours)."""
     if mib:
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        wanted = mib << 20
+        wanted = _address_space() + (mib << 20)
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _address_space() -> int:
+    """Bytes that this process has mapped, most of it shared with its parent; 0 where unknown."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * resource.getpagesize()
 
 
 def engine_for(jobs: int = 0, memory: int | None = None, cluster: str | None = None) -> Engine:
