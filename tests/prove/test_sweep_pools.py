@@ -129,6 +129,15 @@ def test_a_longer_run_breaks_it_at_a_smaller_size(tiny: Build) -> None:
     assert found.trace is not None and len(found.trace.steps) == 1 + 3
 
 
+def test_a_threshold_above_the_last_power_of_two_is_closed_in_on(tiny: Build) -> None:
+    more = """
+    action jump() { require pool_pages >= 300 granules  used := pool_pages }
+    invariant low: used < 260 granules
+    """
+    found = row(tiny("and n <= 100 granules", more), "low", steps=3)
+    assert (found.proved_to, found.fails_from, found.exact) == (259, 260, True)
+
+
 def test_where_runs_are_too_short_the_gap_is_said_to_be_unknown(tiny: Build) -> None:
     jump = """action jump() { require pool_pages >= 1000 granules  used := pool_pages }"""
     found = row(tiny("and n <= 100 granules", jump), "narrow", steps=2)

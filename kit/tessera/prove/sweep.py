@@ -227,7 +227,7 @@ class _Run:
         proved, limit = yield from self._last_proved(lowest, powers)
         after = yield from self._run_at(proved + 1, above)
         if after is None:
-            between = range(proved + 1, min(above, limit))
+            between = range(proved + 1, above if limit is None else min(above, limit))
             further, _ = yield from self._last_proved(lowest, between)
             if further > proved:
                 proved = further
@@ -243,16 +243,15 @@ class _Run:
 
     def _last_proved(
         self, lowest: int, sizes: Sequence[int]
-    ) -> Generator[tuple[t.Spec, Settings, list[Task]], Answers, tuple[int, int]]:
+    ) -> Generator[tuple[t.Spec, Settings, list[Task]], Answers, tuple[int, int | None]]:
         """The last of the rising sizes up to which a proof goes (one below `lowest` when none), and
-        the first at which it does not (one past the last size when none)."""
+        the first at which it does not (None when it goes up to all of them)."""
         low, high = 0, len(sizes)
         while low < high:
             middle = (low + high) // 2
             good = yield from self._proof(lowest, sizes[middle])
             low, high = (middle + 1, high) if good else (low, middle)
-        proved = sizes[low - 1] if low else lowest - 1
-        return proved, sizes[low] if low < len(sizes) else (sizes[-1] + 1 if sizes else lowest)
+        return sizes[low - 1] if low else lowest - 1, sizes[low] if low < len(sizes) else None
 
     # --- proofs -----------------------------------------------------------------------------------
 
