@@ -328,7 +328,7 @@ def test_bad_input_is_one_clear_message(
 def test_the_page_shows_every_platform_with_its_own_pool() -> None:
     page = (Path(__file__).parents[2] / "docs" / "sweep.md").read_text(encoding="utf-8")
     (table,) = [b for b in page.split("```text\n") if b.startswith("lookup, by pool_pages")]
-    rows = {line.split()[0]: line for line in table.split("\n\n")[0].splitlines()[2:]}
+    rows = {line.split()[0]: line for line in table.split("\n```")[0].splitlines()[2:]}
     found = subjects(resources.find_spec("lookup-16-bit/defect"), chosen_platforms(()))
     assert set(rows) == {s.platform for s in found}
     for subject in found:
