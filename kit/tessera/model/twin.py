@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tessera.errors import TesseraError
-from tessera.lang.typed import Property, Spec
+from tessera.lang.typed import Action, Choose, Property, Spec
+from tessera.lang.types import Type
 from tessera.model.explore import Explorer
 from tessera.model.machine import State
 from tessera.model.script import Event, Script, World
@@ -143,14 +144,32 @@ class _Twin(Explorer):
         after = contents(simulator.state)
         if after == contents(before):
             return False
-        self._twin.restore(before, None, "")
-        try:
-            self._twin.fire(event)
-        except NotEnabled:
-            return True
-        except Undecided:
-            return False
-        return contents(self._twin.state) != after
+        named = self.spec.action(event.action)
+        undecided = False
+        for action in self._other.actions:
+            if action.name != event.action and not fits_names(action, named):
+                continue
+            self._twin.restore(before, None, "")
+            try:
+                self._twin.fire(replace(event, action=action.name))
+                if contents(self._twin.state) == after:
+                    return False
+            except NotEnabled:
+                pass
+            except Undecided:
+                undecided = True
+        return not undecided
+
+
+def fits_names(action: Action, other: Action) -> bool:
+    """Whether every argument and choice of `action` is one of `other` too: the same event may then
+    be tried under either name."""
+    return _names(action) <= _names(other)
+
+
+def _names(action: Action) -> set[tuple[str, Type]]:
+    choices = [s.binder for s in action.body if isinstance(s, Choose)]
+    return {(b.name, b.type) for b in (*action.params, *choices)}
 
 
 def contents(state: State) -> tuple[Any, ...]:

@@ -35,7 +35,7 @@ from tessera.results import Mutant
 LIMIT = 5_000_000
 """Resource units per question; the shipped specs' own proofs need fewer."""
 
-RUN_LIMIT, RUN_STEPS = 1_000_000, 4
+RUN_LIMIT, RUN_STEPS = 3_000_000, 4
 """A short look for a run, where a proof fails."""
 
 Rounds = Generator[list[Question], Mapping[Task, Done], Mutant]
@@ -222,9 +222,12 @@ class _Trial:
         for task in left:
             if _status(answers[task]) == "sat":
                 return (yield from self._failed(task))
-        for task in left:
-            if _status(answers[task]) != "unsat":
-                self.undecided.append("/".join(x for x in (task.action, task.prop) if x))
+        open_ends = [x for x in left if _status(answers[x]) != "unsat"]
+        if open_ends:
+            steps = yield from self._broken(open_ends[0].prop)
+            if steps is not None:
+                return _Verdict("killed", open_ends[0].prop, _run_of(steps))
+        self.undecided += ["/".join(x for x in (o.action, o.prop) if x) for o in open_ends]
         return None
 
     def _failed(self, task: Task) -> _Step:
@@ -232,15 +235,23 @@ class _Trial:
         prop = self._property(task.prop)
         if prop.kind == "lemma":
             return _Verdict("killed", prop.name, "some values contradict it")
-        violate = Task("violate", prop.name)
-        settings = Settings(RUN_LIMIT, self._settings.seed, RUN_STEPS)
-        answers = yield from self._ask([violate], settings=settings)
-        found = answers[violate].found[0][1]
-        if found.script is not None and self._replays(found.script, prop.name):
-            return _Verdict("killed", prop.name, _run_of(found.steps))
+        steps = yield from self._broken(prop.name)
+        if steps is not None:
+            return _Verdict("killed", prop.name, _run_of(steps))
         where = {"init": "init does not establish it", "here": "not provable any more"}
         how = where.get(task.kind, f"not inductive: {task.action}")
         return _Verdict("killed", prop.name, how)
+
+    def _broken(self, name: str) -> Generator[list[Question], Mapping[Task, Done], int | None]:
+        """Steps of a short run that breaks a property, as far as a short look finds one."""
+        if self._property(name).kind == "lemma":
+            return None
+        task = Task("violate", name)
+        settings = Settings(RUN_LIMIT, self._settings.seed, RUN_STEPS)
+        answers = yield from self._ask([task], settings=settings)
+        found = answers[task].found[0][1]
+        shown = found.script is not None and self._replays(found.script, name)
+        return found.steps if shown else None
 
     # --- what must stay reachable -----------------------------------------------------------------
 

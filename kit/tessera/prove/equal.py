@@ -20,7 +20,7 @@ from tessera.lang import typed as t
 from tessera.lang.uses import called, expressions
 from tessera.lang.walk import children
 from tessera.model.script import Script
-from tessera.model.twin import play
+from tessera.model.twin import fits_names, play
 from tessera.prove.bounded import Found
 from tessera.prove.decide import Query, decide
 from tessera.prove.encode import Encoder, Env, State
@@ -40,7 +40,8 @@ class Pair(t.Spec):
 
     - "play": random runs of both; found are "violated/PROPERTY", "forbidden/ACTION", "extra",
       "missing" and "fired/ACTION" (see `tessera.model.twin`);
-    - "refines": each step of the changed action is one of the original, or changes nothing;
+    - "refines": each step of the changed action is one of the original's (of the same action, or
+      of one with the same arguments and choices), or changes nothing;
     - "extends": the other way round. With "both" as the property, the changed spec's own invariants
       are assumed too: sound when they are proved of it and all its actions are compared, since
       then, by induction, both machines are always in the same states;
@@ -76,13 +77,12 @@ def meet(
     elif kind == "reads":
         query = compared.reads(prop)
     else:
-        query = compared.refines(action, forward=kind == "refines", may_stay=False)
+        query = compared.refines(action, forward=kind == "refines", alone=True)
         answer = decide(query, limit, seed)
         if answer.status == "unsat":
             return answer, ()
-        query = _Compared(both, hypotheses, own=own).refines(
-            action, forward=kind == "refines", may_stay=True
-        )
+        compared = _Compared(both, hypotheses, own=own)
+        query = compared.refines(action, forward=kind == "refines", alone=False)
     return decide(query, limit, seed), ()
 
 
@@ -133,10 +133,11 @@ class _Compared:
 
     # --- steps ------------------------------------------------------------------------------------
 
-    def refines(self, action: str, *, forward: bool, may_stay: bool) -> Query:
+    def refines(self, action: str, *, forward: bool, alone: bool) -> Query:
         """Forward: a step of the changed action that the original cannot take; else the reverse.
 
-        With `may_stay`, only a step that changes the state counts.
+        Without `alone`, only a step that changes the state counts, and that no other action takes
+        either with the same arguments and choices: freeing by one name what is freed by another.
         """
         one, two = self.original.action(action), self.changed.action(action)
         mine, theirs = fire(self.before, one, self.now, ""), fire(self.after, two, self.now, "")
@@ -146,13 +147,28 @@ class _Compared:
         ways = [z3.Not(g) for g in _tests(other, shared)]
         names, apart = self._apart(mine.after, theirs.after, one.body, two.body)
         ways += apart
-        if may_stay:
+        if not alone:
             more, moved = self._apart(self.now, lead.after, (), lead.action.body)
             names += more
             ways = [z3.And(way, z3.Or(moved)) for way in ways]
+            for another in self._others(lead.action, forward=forward):
+                same += _same(another, mine)
+                more, apart = self._apart(lead.after, another.after, (), lead.action.body)
+                names += more
+                refused = [z3.Not(g) for g in _tests(another, ())]
+                ways = [z3.And(way, no) for way in ways for no in (*refused, *apart)]
         touched = (*mine.args.values(), *mine.choices.values())
         query = self._query([*lead.guards, *lead.minimal], ways, touched, names)
         return _joined(_renamed(query, same))
+
+    def _others(self, action: t.Action, *, forward: bool) -> Iterator[Firing]:
+        """Other actions of the other spec whose arguments and choices this one has as well, and
+        which update the same variables."""
+        spec, encoder = (self.original, self.before) if forward else (self.changed, self.after)
+        for another in spec.actions:
+            fits = another.name != action.name and fits_names(another, action)
+            if fits and _updated(another) == _updated(action):
+                yield fire(encoder, another, self.now, "")
 
     def starts(self) -> Query:
         """A state that only one of the two inits allows; what both leave open is the same."""
@@ -253,6 +269,10 @@ def _tests(firing: Firing, known: Sequence[t.Statement]) -> list[Term]:
                 terms.append(next(minimal))
             out += terms if statement not in known else []
     return out
+
+
+def _updated(action: t.Action) -> set[str]:
+    return {s.var for s in action.body if isinstance(s, t.Update)}
 
 
 def _property(spec: t.Spec, name: str) -> t.Property:

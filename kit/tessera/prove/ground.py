@@ -156,6 +156,8 @@ class _Grounder:
                 found |= self._by_sort.get(sort.get_id(), {})
             for place in places:
                 found |= self._by_place.get(place, {})
+            if not found:  # an argument of functions of which nothing is known, as skolem ones are
+                found |= self._by_sort.get(sort.get_id(), {})
             out.append(list(found.values()))
         return out
 
