@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,9 @@ action grab(o: u32 granules, n: u32 granules) "a guard whose sum wraps" {
 
 def test_a_guard_that_wraps_is_caught(changed: Changed) -> None:
     spec = load(changed("vanilla", append=WRAPS))
+    # It takes any place, so it breaks that one in a shorter way.
+    others = tuple(p for p in spec.properties if p.name != "first_fit")
+    spec = replace(spec, properties=others)
     explorer = Explorer(spec, sizes_of(spec, SMALL), seed=1)
     list(explorer.run(1500, draw=False))
     summary = explorer.summary
