@@ -20,7 +20,7 @@ from tessera.errors import TesseraError
 
 _GROUPS = (
     *("check", "explain", "compare", "mutate", "cases", "sweep", "layout"),
-    *("simulate", "replay", "fmt", "patch", "guest", "validate"),
+    *("simulate", "replay", "fmt", "patch", "conform", "guest", "validate"),
     *("report", "export", "doctor", "model", "cache"),
 )
 

@@ -41,11 +41,13 @@ def replay_in_c(file: Path | str, script: Script, tree: Path) -> Agreement:
     known = load(file)
     numbers = {n: int(v) for n, v in script.world.scalars.items() if n in known.params}
     spec = load(file, numbers)
-    return _Run(spec, script, patched(spec, tree)).take()
+    return PoolRun(spec, script, patched(spec, tree)).take()
 
 
 @dataclass(slots=True)
-class _Run:
+class PoolRun:
+    """A script that the C of a pool takes."""
+
     spec: Spec
     script: Script
     pool: HostPool
@@ -54,6 +56,7 @@ class _Run:
     asked: int = 0
 
     def take(self) -> Agreement:
+        """Take all events, up to the first one that comes out otherwise."""
         pages = self.script.world.scalars.get("pool_pages")
         if not isinstance(pages, int):
             raise TesseraError(
