@@ -100,3 +100,41 @@ def test_other_start(played: Run) -> None:
     _, _, found = played("other := 0 }", "other := 3 }")
     assert found.extra is not None
     assert found.extra.events == ()
+
+
+def test_an_argument_of_one_is_a_choice_of_another(tmp_path: Path) -> None:
+    """A step counts as taken when another action takes it, whoever gives the values."""
+    text = """spec given
+const top: u8 in 1 .. 100
+var level: u8
+init { level := 0 }
+action put(o: u8) { require o <= top  level := o }
+action pick() { some o: u8 where o <= top  level := o }
+simulate { top = 12 }
+"""
+    changed, original = tmp_path / "changed.tess", tmp_path / "original.tess"
+    original.write_text(text)
+    changed.write_text(text.replace("require o <= top", "require o < top"))
+    narrower = play(load(changed), load(original), 1)
+    assert narrower.fired == {"put", "pick"}
+    assert narrower.taken > 100
+    # What `put` no longer does, `pick` still does.
+    assert (narrower.extra, narrower.missing) == (None, None)
+    changed.write_text(text.replace("require o <= top", "require o <= top + 1"))
+    assert play(load(changed), load(original), 1).extra is not None
+
+
+def test_no_world_of_these_sizes(tmp_path: Path) -> None:
+    """Where nothing can be played, nothing is said to have been."""
+    text = """spec empty
+const top: u8 in 1 .. 100
+assume large: top > 50
+var level: u8
+init { level := 0 }
+action up() { require level < top  level := level + 1 }
+simulate { top = 12 }
+"""
+    path = tmp_path / "test.tess"
+    path.write_text(text)
+    found = play(load(path), load(path), 1)
+    assert (found.taken, found.fired) == (0, frozenset())

@@ -105,9 +105,13 @@ def _run(twin: _Twin) -> int:
     try:
         for _ in twin.run(STEPS, draw=False):
             pass
-    except TesseraError:  # no world of these sizes; nothing is concluded from that
+    except _NoStartError:  # nothing is concluded from that
         return 0
     return twin.summary.steps
+
+
+class _NoStartError(Exception):
+    """One of the two has no world or no first state of these sizes."""
 
 
 class _Twin(Explorer):
@@ -121,9 +125,12 @@ class _Twin(Explorer):
         self.difference: Script | None = None
 
     def _begin(self) -> Simulator:
-        simulator = super()._begin()
+        try:
+            simulator = super()._begin()
+            self._twin = Simulator(self._other, simulator.world)
+        except TesseraError as error:
+            raise _NoStartError from error
         self.world = simulator.world
-        self._twin = Simulator(self._other, simulator.world)
         if self.difference is None and contents(self._twin.state) != contents(simulator.state):
             self.difference = Script(simulator.world, ())
         return simulator
@@ -151,7 +158,7 @@ class _Twin(Explorer):
                 continue
             self._twin.restore(before, None, "")
             try:
-                self._twin.fire(replace(event, action=action.name))
+                self._twin.fire(_as(action, event))
                 if contents(self._twin.state) == after:
                     return False
             except NotEnabled:
@@ -165,6 +172,15 @@ def fits_names(action: Action, other: Action) -> bool:
     """Whether every argument and choice of `action` is one of `other` too: the same event may then
     be tried under either name."""
     return _names(action) <= _names(other)
+
+
+def _as(action: Action, event: Event) -> Event:
+    """The same values under the name of another action: what is an argument of one may be a choice
+    of the other."""
+    values = {**event.args, **event.choices}
+    choices = [s.binder.name for s in action.body if isinstance(s, Choose)]
+    args = {b.name: values[b.name] for b in action.params}
+    return Event(action.name, args, {name: values[name] for name in choices})
 
 
 def _names(action: Action) -> set[tuple[str, Type]]:

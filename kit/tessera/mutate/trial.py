@@ -147,23 +147,28 @@ class _Trial:
 
     def _compare(self, flag: str = "") -> _Step:
         """Whether the changed actions take the same steps; what runs have shown is not asked."""
-        kinds = ["refines"] if self.extra is None else []
-        kinds += ["extends"] if self.missing is None else []
+        if self.extra is not None:  # nor does it matter, then, whether it extends the original
+            return None
         hypotheses = self.base.general
-        tasks = [Task(k, flag, a, hypotheses) for k in kinds for a in self.touch.actions]
-        if self.touch.init and kinds:
+        tasks = [Task("refines", flag, a, hypotheses) for a in self.touch.actions]
+        if self.touch.init:
             tasks.append(Task("starts"))
         if self.touch.judged_only:
             tasks += [Task("reads", name, "", hypotheses) for name in self.touch.properties]
-        answers = yield from self._ask(tasks, both=True)
-        said = {task: done.answer.status for task, done in answers.items() if done.answer}
-        self.unequal |= "sat" in said.values()
-        for kind in kinds:
-            needed = [task for task in tasks if task.kind in (kind, "starts", "reads")]
-            if all(said.get(task) == "unsat" for task in needed):
-                self.refines |= kind == "refines"
-                self.extends |= kind == "extends"
+        self.refines = yield from self._agreed(tasks)
+        if self.refines and self.missing is None:
+            tasks = [Task("extends", flag, a, hypotheses) for a in self.touch.actions]
+            self.extends = yield from self._agreed(tasks)
         return None
+
+    def _agreed(
+        self, tasks: Sequence[Task]
+    ) -> Generator[list[Question], Mapping[Task, Done], bool]:
+        """Whether the answer to all is that nothing differs."""
+        answers = yield from self._ask(tasks, both=True)
+        said = [_status(answers[task]) for task in tasks]
+        self.unequal |= "sat" in said
+        return all(status == "unsat" for status in said)
 
     def _compare_again(self) -> _Step:
         """Once more, with the changed spec's own invariants, which are proved by now."""
