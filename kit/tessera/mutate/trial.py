@@ -78,7 +78,7 @@ class _Trial:
 
     def run(self) -> Rounds:
         """All stages, until one decides."""
-        stages = (self._play, self._compare, self._hunt, self._prove, self._reach)
+        stages = (self._play, self._fire, self._compare, self._hunt, self._prove, self._reach)
         for stage in (*stages, self._compare_again):
             verdict = yield from stage()
             if verdict is not None:
@@ -262,11 +262,7 @@ class _Trial:
 
     def _reach(self) -> _Step:
         base, spec = self.base, self.spec
-        names = [a.name for a in spec.actions]
-        lost = [n for n in names if n in base.possible and n not in self.fired]
-        never = [n for n in names if n not in base.possible]
-        tasks = [Task("firings")] if lost or (never and self.extra is not None) else []
-        tasks += [
+        tasks = [
             Task("reach", n)
             for n, s in base.covers.items()
             if s is not None and not _runs(spec, s, n, Truth.HOLDS)
@@ -279,16 +275,12 @@ class _Trial:
         tasks += [Task("witness", p.name) for p in spec.properties if p.kind == "promise"]
         answers = yield from self._ask(tasks, settings=base.settings)
         for task in tasks:
-            verdict = self._unreached(task, answers[task], lost, never)
+            verdict = self._unreached(task, answers[task])
             if verdict is not None:
                 return verdict
         return None
 
-    def _unreached(
-        self, task: Task, done: Done, lost: Sequence[str], never: Sequence[str]
-    ) -> _Verdict | None:
-        if task.kind == "firings":
-            return self._fired(dict(done.found), lost, never)
+    def _unreached(self, task: Task, done: Done) -> _Verdict | None:
         found = done.found[0][1]
         if found.status == "unknown":
             self.undecided.append(f"{task.kind}/{task.prop}")
@@ -301,15 +293,21 @@ class _Trial:
         }
         return _Verdict("killed", task.prop, how[task.kind])
 
-    def _fired(
-        self, found: Mapping[str, object], lost: Sequence[str], never: Sequence[str]
-    ) -> _Verdict | None:
+    def _fire(self) -> _Step:
+        """Whether each action can still happen; asked of those that random runs did not take."""
+        names = [a.name for a in self.spec.actions]
+        lost = [n for n in names if n in self.base.possible and n not in self.fired]
+        never = [n for n in names if n not in self.base.possible]
+        if not lost and not (never and self.extra is not None):
+            return None
+        task = Task("firings")
+        answers = yield from self._ask([task], settings=self.base.settings)
+        found = dict(answers[task].found)
+        steps = self.base.settings.steps
         for name in (*lost, *never):
-            status = getattr(found[name], "status", "unknown")
-            if status == "unknown":
+            if found[name].status == "unknown":
                 self.undecided.append(f"{name}/{REACHABLE}")
-            elif (status == "none") == (name in lost):
-                steps = self.base.settings.steps
+            elif (found[name].status == "none") == (name in lost):
                 said = f"no run of at most {steps} steps takes {name}"
                 how = said if name in lost else f"{name} can happen, which it ought never to"
                 return _Verdict("killed", REACHABLE, how)
