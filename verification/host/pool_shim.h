@@ -48,21 +48,25 @@ static inline struct thread_specific_data *thread_get_tsd(void)
 	return &shim_tsd;
 }
 
+#ifndef SHIM_SYSTEM /* the lockstep has its own: locks that are watched, a heap that fails */
 #define SPINLOCK_UNLOCK 0
 #define cpu_spin_lock_xsave(lock) ((void)(lock), 0U)
 #define cpu_spin_unlock_xrestore(lock, state) ((void)(lock), (void)(state))
 #define panic(...) abort()
+#endif
 
 #define MAF_NULL 0x0
 #define MAF_NEX 0x1
 #define MAF_ZERO_INIT 0x2
 #define MAF_HI_ALLOC 0x10
 #define MALLOC_DEFAULT_ALIGNMENT 16
+#ifndef SHIM_SYSTEM
 #define malloc_flags(flags, ptr, align, size) ((void)(flags), calloc(1, size))
 #define free_flags(flags, ptr) ((void)(flags), free(ptr))
 #define nex_malloc malloc
 #define nex_calloc calloc
 #define nex_free free
+#endif
 
 #define MIN(a, b) \
 	(__extension__({ __typeof__(a) _x = (a); __typeof__(b) _y = (b); \

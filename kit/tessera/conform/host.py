@@ -1,6 +1,8 @@
 """The tier `host`: the tree's C runs on this machine beside the simulator.
 
-Goal: `run`, the checks of this tier.
+Goal: `run`, the checks of this tier. For each group of pools: the C against the simulator, the
+reference of the fast loop against the simulator, and the C against that reference, with sanitizers
+and without.
 Non-goals: proofs about the C (see the tiers `smt` and `cbmc`).
 """
 
@@ -8,74 +10,182 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from random import Random
 
-from tessera.conform.hostpool import HostPool, build
-from tessera.conform.pool_replay import PoolRun
+from tessera.conform.draw import Drawer
+from tessera.conform.hostbuild import build
+from tessera.conform.hostlink import Program, Raced
+from tessera.conform.lockstep import Lockstep, run_of
+from tessera.conform.operations import Op, words
 from tessera.conform.prepared import Prepared
 from tessera.conform.result import Check
+from tessera.conform.shorten import few_slots, shorten
 from tessera.conform.tiers import Options
+from tessera.conform.worlds import (
+    BLOCKS,
+    GROUPS,
+    HostWorld,
+    Setting,
+    setting_of,
+    setting_text,
+    worlds_of,
+)
 from tessera.lang.typed import Spec
-from tessera.model.boundaries import boundaries
-from tessera.model.script import Event, Script, Value
-from tessera.model.simulator import Simulator
-from tessera.model.values import elements
-from tessera.model.world import draw_world, sizes_of
 
-STEPS = 400
-EPISODE = 60
-_DRAWS = 40
+STEPWISE = (120, 4000)
+"""Operations per group that the simulator takes: a hundredth of the loop's, from here to there."""
+EPISODE = 40
+_SANITIZED_PART = 4  # one operation of the fast loop in so many runs with sanitizers as well
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The pools of one group, and the programs that were built."""
+
+    setting: Setting
+    name: str
+    worlds: list[HostWorld]
+    sanitized: Program
+    fast: Program
 
 
 def run(spec: Spec, ready: Prepared, options: Options) -> Iterator[Check]:
-    """The checks of this tier."""
+    """The checks of this tier.
+
+    Raises TesseraError for a spec that is not one of the page pool, for a tree that lacks a file,
+    and when the C does not compile.
+    """
+    setting = setting_of(spec)
     with tempfile.TemporaryDirectory(prefix="tessera-host-") as scratch:
-        pool = build(ready.root, Path(scratch))
-        yield _replayed(spec, pool, options)
+        folder = Path(scratch)
+        options.progress("host: compiling")
+        sanitized = build(ready.root, folder, sanitized=True)
+        fast = build(ready.root, folder, sanitized=False)
+        for name in GROUPS:
+            worlds = worlds_of(spec, name)
+            file = folder / f"{name}.setting"
+            file.write_text(setting_text(setting, worlds), encoding="utf-8")
+            group = _Group(setting, name, worlds, Program(sanitized, file), Program(fast, file))
+            yield from _group(group, options)
 
 
-def _replayed(spec: Spec, pool: HostPool, options: Options) -> Check:
-    """Random runs of the simulator, taken again by the C."""
+def _group(group: _Group, options: Options) -> Iterator[Check]:
+    few = min(max(options.operations // 100, STEPWISE[0]), STEPWISE[1])
+    options.progress(f"host: {group.name}, the C beside the simulator")
+    yield _stepwise(group, "tree", few, options.seed)
+    options.progress(f"host: {group.name}, the reference beside the simulator")
+    yield _stepwise(group, "reference", few, options.seed + 1)
+    share = -(-options.operations // len(GROUPS))
+    options.progress(f"host: {group.name}, the fast loop with sanitizers")
+    yield _raced(
+        group, group.sanitized, "sanitized", -(-share // _SANITIZED_PART), options.seed + 2
+    )
+    options.progress(f"host: {group.name}, the fast loop")
+    yield _raced(group, group.fast, "loop", share, options.seed + 3)
+
+
+# --- beside the simulator -------------------------------------------------------------------------
+
+
+def _stepwise(group: _Group, side: str, many: int, seed: int) -> Check:
     began = time.perf_counter()
-    steps = asked = runs = 0
-    rng = Random(options.seed)
-    said = ""
-    while steps < min(options.operations, STEPS) and not said:
-        done = PoolRun(spec, _random_script(spec, rng), pool).take()
-        steps, asked, runs = steps + done.steps, asked + done.asked, runs + 1
-        said = done.differs
-    counts = {"operations": steps, "requests": asked, "runs": runs}
-    detail = said or f"{steps} steps of the simulator, {asked} requests: the same offsets"
-    seconds = time.perf_counter() - began
+    rng = Random(seed)
+    counts = {"operations": 0, "refused": 0, "failures": 0, "worlds": 0}
+    said: str = ""
+    trace: tuple[str, ...] = ()
+    for number in cycle(range(len(group.worlds))):
+        said, ops = _episode(group, side, number, rng, counts)
+        if said:
+            said, trace = _shortest(group, side, number, ops)
+        if said or counts["operations"] >= many:
+            break
+    counts["worlds"] = min(counts["worlds"], len(group.worlds))
+    name = f"host/{'simulator' if side == 'tree' else 'reference'}/{group.name}"
+    who = "the C" if side == "tree" else "the reference of the fast loop"
+    detail = said or (
+        f"{who} beside the simulator: {counts['operations']} operations in {counts['worlds']} "
+        f"worlds, {counts['refused']} refused, {counts['failures']} failures injected"
+    )
     verdict = "DIFFERS" if said else "AGREES"
-    return Check("host", "host/lockstep/one-pool", verdict, detail, counts, seconds)
+    return Check("host", name, verdict, detail, counts, time.perf_counter() - began, "", trace)
 
 
-def _random_script(spec: Spec, rng: Random) -> Script:
-    """A run of the page pool with the configured parameters, in a pool of 4 to 3000 granules."""
-    sizes = sizes_of(spec, {name: param.value for name, param in spec.params.items()})
-    sizes.values["pool_pages"] = rng.choice((4, 17, 48, 2730, 3000))
-    simulator = Simulator(spec, draw_world(spec, sizes, rng))
-    events: list[Event] = []
-    for _ in range(EPISODE):
-        event = _draw(spec, simulator, rng)
-        if event is not None:
-            simulator.fire(event)
-            events.append(event)
-    return Script(simulator.world, tuple(events))
+def _episode(
+    group: _Group, side: str, number: int, rng: Random, counts: dict[str, int]
+) -> tuple[str, list[Op]]:
+    """Random operations in one world: how the last one differs, and all of them."""
+    ops: list[Op] = []
+    said = ""
+    with Lockstep(group.sanitized, group.setting, group.worlds[number], number, side) as both:
+        for op in Drawer(both, rng).ops(EPISODE):
+            ops.append(op)
+            said = both.step(op)
+            if said:
+                break
+        said = said or both.end()
+        counts["operations"] += both.taken
+        counts["refused"] += both.refused
+        counts["failures"] += both.injected
+        counts["worlds"] += 1
+    return said, ops
 
 
-def _draw(spec: Spec, simulator: Simulator, rng: Random) -> Event | None:
-    action = rng.choice([a for a in spec.actions if a.name != "write"])
-    marks = boundaries(simulator)
-    for _ in range(_DRAWS if action.params else 1):
-        args: dict[str, Value] = {}
-        for param in action.params:
-            values = elements(param.type, spec, simulator.world)
-            args[param.name] = rng.choice(values or [*marks, *range(1, 9)])
-        choices = simulator.enabled(action.name, args, rng)
-        if choices is not None:
-            return Event(action.name, args, choices)
-    return None
+def _shortest(
+    group: _Group, side: str, number: int, ops: Sequence[Op]
+) -> tuple[str, tuple[str, ...]]:
+    """The smallest difference known: what differs, and the steps that lead to it."""
+    least = few_slots(shorten(ops, lambda some: bool(_walk(group, side, number, some)[0])))
+    said, lines = _walk(group, side, number, least)
+    world = group.worlds[number]
+    return f"{world.name}: {said}", (f"pools of {world.name}", *lines)
+
+
+def _walk(group: _Group, side: str, number: int, ops: Sequence[Op]) -> tuple[str, list[str]]:
+    with Lockstep(group.sanitized, group.setting, group.worlds[number], number, side) as both:
+        _, said = run_of(both, ops)
+        return said, both.lines
+
+
+# --- the fast loop --------------------------------------------------------------------------------
+
+
+def _raced(group: _Group, program: Program, name: str, many: int, seed: int) -> Check:
+    began = time.perf_counter()
+    done = program.race(many, seed)
+    counts = {
+        "operations": done.taken,
+        "requests": done.requests,
+        "refused": done.refused,
+        "failures": done.injected,
+    }
+    how = "with sanitizers" if name == "sanitized" else "without sanitizers"
+    detail = (
+        f"{done.taken} operations {how}, {done.refused} of {done.requests} requests refused, "
+        f"{done.injected} failures injected"
+    )
+    trace: tuple[str, ...] = ()
+    if done.differs:
+        detail, trace = _explained(group, program, done)
+    verdict = "DIFFERS" if done.differs else "AGREES"
+    seconds = time.perf_counter() - began
+    return Check("host", f"host/{name}/{group.name}", verdict, detail, counts, seconds, "", trace)
+
+
+def _explained(group: _Group, program: Program, done: Raced) -> tuple[str, tuple[str, ...]]:
+    """What the loop stopped at, cut down, and taken again beside the simulator."""
+    world = group.worlds[done.world]
+    ops: Sequence[Op] = done.ops
+    if program.both(done.world, ops)[1]:
+        ops = shorten(ops, lambda some: bool(program.both(done.world, some)[1]))
+    least = few_slots(ops)
+    if len({op.slot for op in least}) <= BLOCKS:
+        said, lines = _walk(group, "tree", done.world, least)
+        if said:
+            return f"{world.name}: {said}", (f"pools of {world.name}", *lines)
+    lines = [words(op, group.setting.labels) for op in least]
+    said = f"{world.name}: the C and the reference differ: {done.differs}"
+    return said, (f"pools of {world.name}", *lines)
