@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from tests.mutate.conftest import TANK
 from typer.testing import CliRunner, Result
 
+from tessera import resources
 from tessera.cli import app
 from tessera.errors import EXIT_OK, EXIT_UNMET
 
@@ -73,11 +75,22 @@ def test_list(tmp_path: Path) -> None:
     assert rows[0]["id"].startswith("update/init/")
 
 
-def test_sample_of_the_shipped_policy(tmp_path: Path) -> None:
-    """Ten mutants of `priority`: none survives."""
-    arguments = ["mutate", "priority", "--limit", "10", "--seed", "5", "--json", "--jobs", "2"]
-    said = CliRunner().invoke(app, [*arguments, "--cache", str(tmp_path)])
+def test_all_of_a_shipped_lesson() -> None:
+    """Every mutant of the ring buffer is noticed or makes no difference."""
+    said = _run("ring_buffer", "--json")
     assert said.exit_code == EXIT_OK, said.output
     found = json.loads(said.stdout)["mutants"]
-    assert len(found) == 10
+    assert len(found) > 40
     assert all(m["killed_by"] or m["how"].startswith(("proved", "refines")) for m in found)
+    assert {m["killed_by"] for m in found} >= {"numbered", "order", "bounded", "window", "inside"}
+
+
+def test_a_demand_that_is_missing(tmp_path: Path) -> None:
+    """Without two of its invariants nobody asks the ring buffer for the right element."""
+    text = resources.find_spec("ring_buffer").read_text()
+    for name in ("order", "tickets"):
+        text = re.sub(rf"^invariant {name}\b.*?(?=^\S|\Z)", "", text, flags=re.M | re.S)
+    said = _run(_tank(tmp_path, text), "--only", "update/put")
+    assert said.exit_code == EXIT_UNMET
+    assert "update/put/ticket/drop  only it takes the last step of a run" in said.stdout
+    assert all(line == line.rstrip() for line in said.stdout.splitlines() if "tess:" in line)

@@ -184,4 +184,4 @@ def _one(mutant: Mutant, console: Console) -> None:
     console.print(f"[bold]{escape(mutant.id)}[/]  {escape(by)}", soft_wrap=True)
     lines = (mutant.span, f"was  {mutant.before}", f"now  {mutant.after}")
     for line in lines:
-        console.print(Padding(escape(line), (0, 0, 0, 2)), soft_wrap=True)
+        console.print(Padding(escape(line), (0, 0, 0, 2), expand=False), soft_wrap=True)
