@@ -19,7 +19,8 @@
 #include "draw.h"
 #include "lockstep.h"
 
-#define EPISODE 512
+#define EPISODE 512 /* operations in one world, at most */
+#define SHORTEST 48
 /* Of the granules that were written, the fast loop compares after each operation: */
 #define GLANCED_AT 128 /* so many by three of their bytes, in turn where there are more */
 #define LOOKED_AT 8 /* and so many of these by every byte; all at the end of an episode */
@@ -368,13 +369,21 @@ static struct op next_op(const struct world *w, const struct op *last, bool inje
 	return op;
 }
 
+/* As long as leaves time for all worlds */
+static uint64_t length(uint64_t many)
+{
+	uint64_t n = many / (3 * setting.worlds);
+
+	return n < SHORTEST ? SHORTEST : n > EPISODE ? EPISODE : n;
+}
+
 static bool episode(const struct world *w, struct log *log, uint64_t many)
 {
 	struct op last = { 0 }, again = { 0 };
 	bool injected = false;
 
 	begin(w);
-	for (log->count = 0; log->count < EPISODE && log->count < many;) {
+	for (log->count = 0; log->count < many;) {
 		struct op op = next_op(w, &last, injected, &again);
 
 		if (!askable(&op))
@@ -394,7 +403,7 @@ static int race(uint64_t many, uint64_t seed, const char *path)
 	for (uint64_t n = 0; counts.taken < many; n++) {
 		log->world = n % setting.worlds;
 		draw_seed(seed + (n << 20));
-		if (episode(setting.world + log->world, log, many - counts.taken)) {
+		if (episode(setting.world + log->world, log, length(many))) {
 			printf("differs %" PRIu32 " %s\n", log->count, told);
 			break;
 		}

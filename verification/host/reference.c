@@ -73,9 +73,12 @@ static void drop(unsigned int slot)
 	blocks[slot].live = false;
 }
 
+/* A window that goes beyond the pool is the policy's mistake: only granules hold data */
 static void set(unsigned int pool, uint64_t lo, uint64_t hi, uint8_t to)
 {
-	if (now->content)
+	if (hi > now->pool[pool].pages)
+		hi = now->pool[pool].pages;
+	if (now->content && lo < hi)
 		memset(residue[pool] + lo, to, hi - lo);
 }
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tessera.conform.hostlink import Reply, Stats, Status
 from tessera.conform.operations import BY_TA, GRANULE, REQUESTS, How, Kind, Op
-from tessera.conform.worlds import BLOCKS, HostWorld, Setting, model_world
+from tessera.conform.worlds import BLOCKS, HostWorld, Setting, model_world, scrubs
 from tessera.lang import typed as t
 from tessera.lang.types import IntType, SortType
 from tessera.model.intervals import IntervalMap
@@ -68,6 +68,7 @@ class ModelSide:
         self.pools = [Simulator(setting.spec, model_world(setting, p.pages)) for p in world.pools]
         self.placed: dict[int, Placed] = {}
         self.most = [0] * len(self.pools)
+        self._wipes_all = scrubs(setting) == "always"
         self._found = [_asking(s, "found", 2) for s in self.pools]
         self._physical = [_asking(s, "physical", 1) for s in self.pools]
         for simulator in self.pools:
@@ -195,14 +196,10 @@ class ModelSide:
         """Memory that is given back before anything was written: as if nothing had been, but for
         the statistics, and for a policy that wipes all that comes back."""
         self._note(pool, int(event.args["n"]))
-        if self._scrubs_always():
+        if self._wipes_all:
             self.pools[pool].fire(event)
             self._fire(pool, "free", e=event.choices["e"])
         return self._reply(Status.REFUSED)
-
-    def _scrubs_always(self) -> bool:
-        body = self.setting.spec.functions["scrub"].body
-        return isinstance(body, t.EnumLit) and body.name == "always"
 
     def _shrink(self, slot: int, block: Placed, op: Op) -> Placed:
         lo, hi = block.start + op.a, block.start + op.b

@@ -13,11 +13,11 @@ from dataclasses import replace
 from tessera.conform.operations import Op
 
 Differs = Callable[[Sequence[Op]], bool]
-_MOST_TRIES = 400
+MOST_TRIES = 400
 
 
-def shorten(ops: Sequence[Op], differs: Differs) -> list[Op]:
-    """A list that differs, of which (within a bound on tries) no single operation can be left out.
+def shorten(ops: Sequence[Op], differs: Differs, most_tries: int = MOST_TRIES) -> list[Op]:
+    """A list that differs, of which (within the bound on tries) no operation can be left out.
 
     `differs(ops)` must be true.
     """
@@ -25,13 +25,13 @@ def shorten(ops: Sequence[Op], differs: Differs) -> list[Op]:
     chunk = max(len(kept) // 2, 1)
     while True:
         at, left_out = len(kept) - chunk, False
-        while at > -chunk and tries < _MOST_TRIES:
+        while at > -chunk and tries < most_tries:
             shorter = kept[: max(at, 0)] + kept[at + chunk :]
             tries += 1
             if len(shorter) < len(kept) and differs(shorter):
                 kept, left_out = shorter, True
             at -= chunk
-        if tries >= _MOST_TRIES or (chunk == 1 and not left_out):
+        if tries >= most_tries or (chunk == 1 and not left_out):
             return _without_failures(kept, differs)
         chunk = max(chunk // 2, 1)
 

@@ -212,13 +212,16 @@ class Decisions:
         return value
 
 
+def scrubs(setting: Setting) -> str:
+    """When the policy wipes content; it depends on no pool."""
+    return Decisions(setting, 1).scrub()
+
+
 def setting_text(setting: Setting, worlds: list[HostWorld]) -> str:
     """The setting as verification/host/lockstep.c reads it: numbers only, in its order."""
     names = [c.name for c in setting.spec.classes]
     numbers: list[list[int]] = []
-    first = Decisions(setting, worlds[0].pools[0].pages)
-    scrub = SCRUBS.index(first.scrub())
-    numbers.append([scrub, len(names), len(setting.owners), len(worlds)])
+    numbers.append([SCRUBS.index(scrubs(setting)), len(names), len(setting.owners), len(worlds)])
     numbers += [[names.index(o.kind), *o.uuid.bytes_le] for o in setting.owners]
     for world in worlds:
         numbers.append([int(world.content), len(world.pools)])
