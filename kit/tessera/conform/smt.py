@@ -8,7 +8,7 @@ Non-goals: the loop over the list as a whole (see the tiers `host` and `cbmc`).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from tessera.conform.ctypes_of import MODELS
 from tessera.conform.patched import Patched, read_patched
@@ -19,7 +19,7 @@ from tessera.conform.smt_class import Classes
 from tessera.conform.smt_questions import Search
 from tessera.conform.smt_scrub import PLACES, Scrubs
 from tessera.conform.tiers import Options
-from tessera.emit.policy import Policy, read_policy
+from tessera.emit.policy import read_policy
 from tessera.lang.typed import Spec
 
 _CORES = f"{len(MODELS)} data models"
@@ -30,51 +30,44 @@ def run(spec: Spec, ready: Prepared, options: Options) -> Iterator[Check]:
 
     Raises TesseraError for a spec whose policy has no C form, and for a tree without hooks.
     """
+    for name, check in plan(spec, ready, options).items():
+        options.progress(f"smt: {name}")
+        yield check()
+
+
+def plan(spec: Spec, ready: Prepared, options: Options) -> dict[str, Callable[[], Check]]:
+    """The checks by name, each made when it is called; the quick ones first. Raises as `run`."""
     policy = read_policy(spec)
     began = time.perf_counter()
     patched = read_patched(ready)
-    yield _all_read(patched, time.perf_counter() - began)
+    seconds = time.perf_counter() - began
     asker = Asker(SpecValues(spec, policy.numbers), options.limit)
-    if policy.windowed or patched.uuids or "class" in patched.parts:
-        yield from _classes(spec, policy, patched, asker)
-    search = Search(patched, policy.numbers)
-    kinds = f"{len(policy.numbers)} classes, {_CORES}"
-    sets: list[tuple[str, str, str, Iterable[Question]]] = [
-        ("window.lo", "window-lo", f"for every pool, {kinds}", search.window_lo()),
-        ("window.hi", "window-hi", f"for every place and request, {kinds}", search.window_hi()),
-        ("search", "skip-below", f"for every gap and request, {kinds}", search.search()),
-        ("offset", "offset", f"for every gap that is taken, {kinds}", search.offset()),
-        ("spill", "fall-back", f"for every pool, {kinds}", search.spill()),
-    ]
-    if policy.windowed or "pool-init" in patched.parts:
-        sets.insert(0, ("pages", "pool-init", f"for every pool, {_CORES}", search.pages()))
-    for name, hook, detail, questions in sets:
-        options.progress(f"smt: {name}")
-        yield asker.check(name, list(questions), detail, _where(patched, hook))
-    yield from _scrubs(patched, asker)
-
-
-def _classes(spec: Spec, policy: Policy, patched: Patched, asker: Asker) -> Iterator[Check]:
+    made: dict[str, Callable[[], Check]] = {"patch": lambda: _all_read(patched, seconds)}
     classes = Classes(spec, patched, policy.numbers)
-    yield classes.uuids()
-    detail = f"for every thread, context and UUID, {_CORES}"
-    where = _where(patched, "class")
-    yield asker.check("class", list(classes.questions()), detail, where)
-
-
-def _scrubs(patched: Patched, asker: Asker) -> Iterator[Check]:
+    search = Search(patched, policy.numbers)
     scrubs = Scrubs(patched, asker.values.constant("scrub"))
+    kinds = f"{len(policy.numbers)} classes, {_CORES}"
+
+    def add(name: str, hook: str, looked_at: str, questions: Iterator[Question]) -> None:
+        where = patched.parts[hook].where if hook in patched.parts else ""
+        made[name] = lambda: asker.check(name, list(questions), looked_at, where)
+
+    if policy.windowed or patched.uuids or "class" in patched.parts:
+        made["uuids"] = classes.uuids
+        looked_at = f"for every thread, context and UUID, {_CORES}"
+        add("class", "class", looked_at, classes.questions())
+    if policy.windowed or "pool-init" in patched.parts:
+        add("pages", "pool-init", f"for every pool, {_CORES}", search.pages())
     for place in PLACES:
         if scrubs.needed(place):
-            detail = f"scrub is {scrubs.mode}; for every block below 4 GiB, {_CORES}"
-            where = _where(patched, place.hook)
-            questions = list(scrubs.questions(place))
-            yield asker.check(f"scrub/{place.function}", questions, detail, where)
-
-
-def _where(patched: Patched, hook: str) -> str:
-    part = patched.parts.get(hook)
-    return part.where if part is not None else ""
+            looked_at = f"scrub is {scrubs.mode}; for every block below 4 GiB, {_CORES}"
+            add(f"scrub/{place.function}", place.hook, looked_at, scrubs.questions(place))
+    add("window.lo", "window-lo", f"for every pool, {kinds}", search.window_lo())
+    add("spill", "fall-back", f"for every pool, {kinds}", search.spill())
+    add("offset", "offset", f"for every gap that is taken, {kinds}", search.offset())
+    add("window.hi", "window-hi", f"for every place and request, {kinds}", search.window_hi())
+    add("search", "skip-below", f"for every gap and request, {kinds}", search.search())
+    return made
 
 
 def _all_read(patched: Patched, seconds: float) -> Check:

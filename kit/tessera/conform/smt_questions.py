@@ -147,8 +147,11 @@ class Search:
                 ("the last entry is skipped", last, _in_pool, self._at_last),
             ):
                 about, made = _about(name, model), pair(name, model)
-                easier = Question(about, words, {**over, **_OPEN}, assume, made)
-                yield Question(about, words, over, assume, made, (easier,))
+                easier = tuple(
+                    Question(about, words, {**over, **_OPEN}, _with(assume, low), made)
+                    for low in (True, False)
+                )
+                yield Question(about, words, over, assume, made, easier)
 
     def _passed(self, name: str, model: DataModel) -> Callable[[Side], tuple[Any, Any]]:
         def pair(world: Side) -> tuple[Any, Any]:
@@ -389,6 +392,16 @@ def _gap(world: Side) -> Any:
     near, far = world.number("next offset"), world.number("later offset")
     limit = world.pick(world.number("pages") != 0, world.number("pages"), world.literal(U32))
     return world.both(_in_pool(world), world.number("end") <= near, near <= far, far <= limit)
+
+
+def _with(assume: Callable[[Side], Any], low: bool) -> Callable[[Side], Any]:
+    """One of two cases: the window starts at the end of the entry or before, or after it."""
+
+    def case(world: Side) -> Any:
+        before = world.number("lo") <= world.number("end")
+        return world.both(assume(world), before if low else world.no(before))
+
+    return case
 
 
 def _place(model: DataModel) -> Inputs:

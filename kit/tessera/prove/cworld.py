@@ -19,7 +19,7 @@ from tessera.lang import typed as t
 from tessera.lang.types import CLASS, EnumType, IntType
 from tessera.prove import cvalue
 from tessera.prove.encode import Encoder, Env, State
-from tessera.prove.solver import PIPELINE, configure, fresh_context, spent
+from tessera.prove.solver import configure, fresh_context, spent
 from tessera.prove.terms import Sorts, Term
 
 WIDE = 80
@@ -143,26 +143,36 @@ def decide(
     world: Callable[[], SymbolicWorld],
     assume: Callable[[SymbolicWorld], Term],
     pair: Callable[[SymbolicWorld], tuple[Term, Term]],
+    known: dict[str, Decided],
     limit: int = 0,
 ) -> Decided:
     """Whether both numbers of `pair` are equal wherever `assume` holds, and C is defined there.
 
-    In a context of its own; `limit` in Z3's resource units, 0 for `LIMIT`.
+    In a context of its own; `limit` in Z3's resource units, 0 for `LIMIT`. `known` remembers what
+    was decided: the same formula is not asked twice.
     """
     fresh_context()
     made = world()
     assumed = assume(made)
     left, right = pair(made)
     given = [*made.given, *made.encoder.definitions, assumed]
-    first = _solver(limit)
+    differs = z3.Not(z3.And(made.do.defined(), left == right))
+    formula = f"{limit} {z3.And(*given, differs).sexpr()}"
+    if formula not in known:
+        known[formula] = _answer(given, differs, made, limit)
+    return known[formula]
+
+
+def _answer(given: list[Term], differs: Term, made: SymbolicWorld, limit: int) -> Decided:
+    """First whether there is any input in range, then whether one of them makes a difference."""
+    first, second = _solver(limit), _solver(limit)
     first.add(given)
     status = first.check()
     units = spent(first)
     if status != z3.sat:
         return Decided("vacuous" if status == z3.unsat else "unknown", units)
-    second = _solver(limit)
     second.add(given)
-    second.add(z3.Not(z3.And(made.do.defined(), left == right)))
+    second.add(differs)
     status = second.check()
     units += spent(second)
     count = len(made.do.obligations)
@@ -179,6 +189,6 @@ def decide(
 
 
 def _solver(limit: int) -> z3.Solver:
-    solver = z3.Then(*(z3.Tactic(name) for name in PIPELINE)).solver()
+    solver = z3.SolverFor("QF_BV")
     configure(solver, limit or LIMIT, 0)
     return solver

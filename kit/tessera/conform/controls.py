@@ -1,0 +1,122 @@
+"""Negative controls: known mistakes put into the emitted patch, and which tier sees them.
+
+Goal: `run_controls` applies every control of the catalogue and runs the tiers on what comes out; a
+control that no tier catches is said to be so.
+Non-goals: the mistakes themselves (see `control_catalogue`), and mistakes of specs (see
+`tessera.mutate`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tessera.conform.control_catalogue import CONTROLS, Control
+from tessera.conform.prepared import prepared
+from tessera.conform.tiers import Options, Tier
+from tessera.emit import make_patch
+from tessera.errors import EXIT_OK, EXIT_UNMET, TesseraError
+from tessera.lang.typed import Spec
+
+TIERS = ("smt", "host")
+CONTEXT = 8
+"""Lines around a change: enough to put a statement where it does not belong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """What one tier said about one control.
+
+    `verdict` is that of the first check that does not agree: DIFFERS; UNKNOWN, which refuses the
+    patch without calling it wrong; REFUSED when the C does not compile; AGREES when nothing was
+    seen.
+    """
+
+    tier: str
+    verdict: str
+    check: str
+    detail: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One control and what every tier said."""
+
+    control: Control
+    tiers: tuple[Caught, ...]
+
+    @property
+    def caught(self) -> bool:
+        """Whether some tier saw it; a patch that was merely not read is not caught."""
+        return any(tier.verdict in ("DIFFERS", "REFUSED") for tier in self.tiers)
+
+
+def exit_code(outcomes: Sequence[Outcome]) -> int:
+    """0 when every control was caught by some tier, else 1."""
+    return EXIT_OK if all(outcome.caught for outcome in outcomes) else EXIT_UNMET
+
+
+def run_controls(
+    spec: Spec,
+    tree: Path,
+    options: Options,
+    tiers: Sequence[str] = TIERS,
+    only: Sequence[str] = (),
+) -> Iterator[Outcome]:
+    """Every control that changes the patch of this spec and tree, in the catalogue's order.
+
+    `only` names the controls that are wanted. Raises TesseraError as `make_patch` does, for an
+    unknown name, and when no control applies.
+    """
+    _check_names(only)
+    text = make_patch(spec, tree, context=CONTEXT).text
+    applied = 0
+    for control in CONTROLS:
+        if only and control.name not in only:
+            continue
+        changed = control.change(text)
+        if changed == text:
+            continue
+        applied += 1
+        options.progress(control.name)
+        yield Outcome(control, tuple(_ask(t, spec, tree, changed, options) for t in tiers))
+    if not applied:
+        raise TesseraError(
+            f"no control applies to the patch of '{spec.name}'",
+            where=spec.file,
+            remedy="take a spec that emits windows, such as priority",
+        )
+
+
+def _check_names(only: Sequence[str]) -> None:
+    known = [control.name for control in CONTROLS]
+    strange = [name for name in only if name not in known]
+    if strange:
+        raise TesseraError(
+            f"there is no control '{strange[0]}'", remedy=f"one of: {', '.join(known)}"
+        )
+
+
+def _ask(tier: str, spec: Spec, tree: Path, text: str, options: Options) -> Caught:
+    """The tier's first check that does not agree, or that all do."""
+    began = time.perf_counter()
+    run: Tier = importlib.import_module(f"tessera.conform.{tier}").run
+    verdict, check, detail = "AGREES", "", "nothing was seen"
+    with tempfile.TemporaryDirectory(prefix="tessera-control-") as scratch:
+        patch = Path(scratch, "control.patch")
+        patch.write_text(text, encoding="utf-8")
+        with prepared(spec, tree, patch) as ready:
+            try:
+                for one in run(spec, ready, options):
+                    if one.verdict not in ("AGREES", "SKIPPED"):
+                        verdict, check, detail = one.verdict, one.name, one.detail
+                    if one.verdict == "DIFFERS":
+                        break
+            except TesseraError as error:
+                verdict, check, detail = "REFUSED", tier, error.message
+    return Caught(tier, verdict, check, detail, time.perf_counter() - began)
