@@ -1,0 +1,52 @@
+"""The lockstep program of the real tree, compiled once per session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conform_worlds import HUGE, SMALL
+
+from tessera import resources
+from tessera.conform.hostbuild import build
+from tessera.conform.hostlink import Program
+from tessera.conform.prepared import prepared
+from tessera.conform.worlds import Setting, setting_of, setting_text
+from tessera.emit import make_patch
+from tessera.lang import load
+
+
+@pytest.fixture(scope="session")
+def setting() -> Setting:
+    return setting_of(load(resources.find_spec("priority")))
+
+
+@pytest.fixture(scope="session")
+def program_of(
+    optee_tree: Path, setting: Setting, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Program]:
+    """The program of the tree with the emitted patch, in which `old` is replaced by `new`."""
+    built: dict[tuple[str, str], Program] = {}
+    text = make_patch(setting.spec, optee_tree).text
+
+    def made(old: str = "", new: str = "") -> Program:
+        if (old, new) not in built:
+            folder = tmp_path_factory.mktemp("lockstep")
+            file = folder / "setting"
+            file.write_text(setting_text(setting, [*SMALL, HUGE]))
+            patch = folder / "changed.patch"
+            assert not old or old in text
+            patch.write_text(text.replace(old, new) if old else text)
+            with prepared(setting.spec, optee_tree, patch) as ready:
+                path = build(ready.root, folder, sanitized=True)
+            built[old, new] = Program(path, file)
+        return built[old, new]
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def program(program_of: Callable[..., Program]) -> Program:
+    """The program of the tree with the emitted patch, with sanitizers."""
+    return program_of()
