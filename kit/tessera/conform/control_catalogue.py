@@ -218,6 +218,7 @@ CONTROLS = (
 
 def _without_last_clearing(lines: list[str]) -> list[str]:
     """Without the clearing that has no condition."""
-    if any("if (handle->buf)" in line for line in lines):
-        return lines
-    return without(lines, "memset(handle->buf")
+    for index in reversed(range(len(lines))):
+        if lines[index].startswith("+\tmemset(handle->buf"):
+            return lines[:index] + lines[index + 1 :]
+    return lines

@@ -61,7 +61,8 @@ class Plain:
         quotient = abs(left) // abs(right)
         if (left < 0) != (right < 0):
             quotient = -quotient
-        return _fitting(quotient if op == "/" else left - quotient * right, type_, op)
+        _fitting(quotient, type_, op)  # for % too: both or neither are defined
+        return quotient if op == "/" else left - quotient * right
 
     def shift(self, op: str, left: int, type_: Int, right: int, _by: Int) -> int:
         """Undefined for an amount that is negative or too large, and for signed overflow."""
@@ -84,7 +85,7 @@ class Plain:
     def require(self, what: str, test: bool) -> None:
         """Raises `Undefined` unless the test holds."""
         if not test:
-            raise Undefined(f"it is not so that {what}")
+            raise Undefined(f"it is needed that {what}")
 
 
 def wrapped(value: int, type_: Int) -> int:

@@ -197,11 +197,11 @@ class Reader:
     def value(self, expr: c.CExpr) -> tuple[V, Type]:
         """The value and its type."""
         text = c.show(expr)
+        type_ = self.type_of(expr) if not isinstance(expr, c.Call) else None
         if isinstance(expr, c.Member) and expr.arrow:
             self.not_null(expr.base)
         if text in self.scope.inputs:
             return self.scope.inputs[text], self.type_of(expr)
-        type_ = self.type_of(expr) if not isinstance(expr, c.Call) else None
         match expr:
             case c.Number(value):
                 return self.do.constant(value, _int(type_)), _int(type_)
@@ -295,11 +295,14 @@ class Reader:
         return self.do.convert(value, self._number(old), self._number(type_)), type_
 
     def _size(self, expr: c.SizeOf) -> V:
-        text = expr.type or self.type_text(expr.arg or c.Name("?"))
-        size = self.model.sizeof(text)
+        size = self.model.sizeof(expr.type or self._object(expr.arg or c.Name("?")))
         if size is None:
-            raise NotModelled(f"the size of {text} is not known")
+            raise NotModelled(f"{c.show(expr)} is not known")
         return self.do.constant(size, Int(self.model.size, False))
+
+    def _object(self, arg: c.CExpr) -> str:
+        """The type of what sizeof is asked of."""
+        return "void *" if isinstance(arg, c.Unary) and arg.op == "&" else self.type_text(arg)
 
     def _call(self, expr: c.Call) -> tuple[V, Type]:
         if expr.name in self.scope.calls:

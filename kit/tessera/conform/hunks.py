@@ -18,9 +18,9 @@ _OLD, _NEW = (" ", "-"), (" ", "+")
 
 
 def change(text: str, file: str, edit: Edit) -> str:
-    """The patch with `edit` applied to every hunk of a file, and headers counted anew."""
+    """The patch with `edit` applied to every hunk of a file; the same text when nothing changes."""
     out: list[str] = []
-    inside, shift = False, 0
+    inside, shift, same = False, 0, True
     lines = text.split("\n")
     index = 0
     while index < len(lines):
@@ -36,14 +36,16 @@ def change(text: str, file: str, edit: Edit) -> str:
         while index < len(lines) and lines[index][:1] in ("+", "-", " ") and lines[index] != "-- ":
             body.append(lines[index])
             index += 1
-        dropped, made = _balanced(edit(body))
+        edited = edit(body)
+        same = same and edited == body
+        dropped, made = _balanced(edited)
         start = int(found.group(1)) + dropped
         old, new = _count(made, _OLD), _count(made, _NEW)
         if made:
             out.append(f"@@ -{start},{old} +{start + shift},{new} @@{found.group(3)}")
             out += made
         shift += new - old
-    return "\n".join(out)
+    return text if same else "\n".join(out)
 
 
 def _balanced(lines: list[str]) -> tuple[int, list[str]]:

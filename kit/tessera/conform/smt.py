@@ -16,6 +16,7 @@ from tessera.conform.prepared import Prepared
 from tessera.conform.question import Asker, Question, SpecValues
 from tessera.conform.result import Check
 from tessera.conform.smt_class import Classes
+from tessera.conform.smt_order import in_order
 from tessera.conform.smt_questions import Search
 from tessera.conform.smt_scrub import PLACES, Scrubs
 from tessera.conform.tiers import Options
@@ -42,7 +43,10 @@ def plan(spec: Spec, ready: Prepared, options: Options) -> dict[str, Callable[[]
     patched = read_patched(ready)
     seconds = time.perf_counter() - began
     asker = Asker(SpecValues(spec, policy.numbers), options.limit)
-    made: dict[str, Callable[[], Check]] = {"patch": lambda: _all_read(patched, seconds)}
+    made: dict[str, Callable[[], Check]] = {
+        "patch": lambda: _all_read(patched, seconds),
+        "order": lambda: in_order(patched),
+    }
     classes = Classes(spec, patched, policy.numbers)
     search = Search(patched, policy.numbers)
     scrubs = Scrubs(patched, asker.values.constant("scrub"))

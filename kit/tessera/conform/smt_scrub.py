@@ -66,6 +66,7 @@ class Scrubs:
                 "size": (1, _LARGEST),
                 "pages": (0, (1 << 20) - 1),
                 "mapped at": (0 if place.maybe else 4096, (1 << model.pointer) - 1),
+                "asked": (1, _LARGEST << 12),
             }
 
             def cleared(world: Side, model: DataModel = model) -> tuple[Any, Any]:
@@ -146,6 +147,7 @@ class Scrubs:
         if place.buffer:
             self._check_mapping(place)
             values[place.buffer] = pointer("mapped at")
+            values["handle->ta_size"] = from_input("asked")
 
         def calls(world: Side) -> dict[str, Handler]:
             return {"phys_to_virt": _mapped(world, entry), "tee_mm_get_smem": _opaque}
@@ -216,8 +218,10 @@ def _arguments(call: c.Call) -> tuple[c.CExpr, c.CExpr, c.CExpr]:
 
 
 def _any(world: Side) -> Any:
-    return world.both()
+    """The block is as large as what was asked for, rounded up."""
+    asked, whole = world.number("asked"), world.number("size") * 4096
+    return world.both(whole - 4096 < asked, asked <= whole)
 
 
 def _real(world: Side) -> Any:
-    return world.number("mapped at") >= 4096
+    return world.both(_any(world), world.number("mapped at") >= 4096)
