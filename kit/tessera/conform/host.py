@@ -125,7 +125,7 @@ def _stepwise(group: _Group, side: str, many: int, seed: int) -> Check:
             break
     counts["worlds"] = min(counts["worlds"], len(group.worlds))
     name = f"host/{'simulator' if side == 'tree' else 'reference'}/{group.name}"
-    who = "the C" if side == "tree" else "the reference of the fast loop"
+    who = "the C" if side == "tree" else "the reference"
     detail = said or (
         f"{who} beside the simulator: {counts['operations']} operations in {counts['worlds']} "
         f"worlds, {counts['refused']} refused, {counts['failures']} failures injected"
