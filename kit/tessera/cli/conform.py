@@ -17,8 +17,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from tessera import resources
+from tessera.cli.controls_table import show_controls
 from tessera.conform.result import Check, Conformance
 from tessera.conform.tiers import Options, conform
+from tessera.errors import TesseraError
 from tessera.guest import toolchain
 from tessera.lang import Spec, load
 from tessera.report.files import to_text
@@ -50,6 +52,9 @@ def command(
         int, typer.Option(min=1, help="How many operations the seeded loop runs.")
     ] = 100_000,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same operations.")] = 1,
+    controls: Annotated[
+        bool, typer.Option("--controls", help="Give the tiers patches with known mistakes.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> None:
     """Compare the C of the policy's patch with the spec, tier by tier.
@@ -59,16 +64,23 @@ def command(
 
     Example: `tessera conform priority --tier host --operations 1000000 --seed 7`
 
+    With --controls the patch gets known mistakes, one at a time, and the table shows which tier
+    catches which; a mistake that no tier catches is exit code 1.
+
     Exit code 0: all that ran agrees; 1: something differs; 2: bad input; 3: a bound was hit.
     """
     loaded = load(resources.find_spec(spec))
-    found = _with_progress(
-        loaded,
-        tree or toolchain.require().optee_source,
-        patch,
-        tier or [],
-        Options(operations=operations, seed=seed),
-    )
+    source = tree or toolchain.require().optee_source
+    options = Options(operations=operations, seed=seed)
+    if controls:
+        if patch is not None:
+            raise TesseraError(
+                "--controls changes the emitted patch; it takes no other",
+                where="--patch",
+                remedy="leave out --patch, or --controls",
+            )
+        raise typer.Exit(show_controls(loaded, source, tier or [], options, as_json=as_json))
+    found = _with_progress(loaded, source, patch, tier or [], options)
     if as_json:
         typer.echo(to_text(asdict(found)), nl=False)
     else:

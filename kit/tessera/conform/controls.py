@@ -8,23 +8,31 @@ Non-goals: the mistakes themselves (see `control_catalogue`), and mistakes of sp
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import multiprocessing
+import os
+import signal
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tessera.conform.control_catalogue import CONTROLS, Control
-from tessera.conform.prepared import prepared
-from tessera.conform.tiers import Options, Tier
+from tessera.conform.prepared import Prepared, prepared
+from tessera.conform.tiers import Options, Tier, silent
 from tessera.emit import make_patch
 from tessera.errors import EXIT_OK, EXIT_UNMET, TesseraError
 from tessera.lang.typed import Spec
 
 TIERS = ("smt", "host")
+SEEN = ("DIFFERS", "REFUSED", "ENDLESS")
 CONTEXT = 8
 """Lines around a change: enough to put a statement where it does not belong."""
+
+_DEADLINES = {"host": 600}
+"""Seconds for a tier that runs the C, which a mistake may keep from ending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +40,8 @@ class Caught:
     """What one tier said about one control.
 
     `verdict` is that of the first check that does not agree: DIFFERS; UNKNOWN, which refuses the
-    patch without calling it wrong; REFUSED when the C does not compile; AGREES when nothing was
-    seen.
+    patch without calling it wrong; REFUSED when the C does not compile; ENDLESS when it runs for
+    ever; AGREES when nothing was seen.
     """
 
     tier: str
@@ -53,7 +61,7 @@ class Outcome:
     @property
     def caught(self) -> bool:
         """Whether some tier saw it; a patch that was merely not read is not caught."""
-        return any(tier.verdict in ("DIFFERS", "REFUSED") for tier in self.tiers)
+        return any(tier.verdict in SEEN for tier in self.tiers)
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:
@@ -103,20 +111,56 @@ def _check_names(only: Sequence[str]) -> None:
 
 
 def _ask(tier: str, spec: Spec, tree: Path, text: str, options: Options) -> Caught:
-    """The tier's first check that does not agree, or that all do."""
+    """What the tier says about a changed patch; a tier that runs the C gets an end set."""
     began = time.perf_counter()
-    run: Tier = importlib.import_module(f"tessera.conform.{tier}").run
-    verdict, check, detail = "AGREES", "", "nothing was seen"
     with tempfile.TemporaryDirectory(prefix="tessera-control-") as scratch:
         patch = Path(scratch, "control.patch")
         patch.write_text(text, encoding="utf-8")
         with prepared(spec, tree, patch) as ready:
-            try:
-                for one in run(spec, ready, options):
-                    if one.verdict not in ("AGREES", "SKIPPED"):
-                        verdict, check, detail = one.verdict, one.name, one.detail
-                    if one.verdict == "DIFFERS":
-                        break
-            except TesseraError as error:
-                verdict, check, detail = "REFUSED", tier, error.message
-    return Caught(tier, verdict, check, detail, time.perf_counter() - began)
+            answer = (_apart if tier in _DEADLINES else _first_difference)(
+                tier, spec, ready, options
+            )
+    return Caught(tier, *answer, time.perf_counter() - began)
+
+
+def _first_difference(
+    tier: str, spec: Spec, ready: Prepared, options: Options
+) -> tuple[str, str, str]:
+    """The verdict, check and detail of the first check that differs, or of the last unknown one."""
+    run: Tier = importlib.import_module(f"tessera.conform.{tier}").run
+    found = ("AGREES", "", "nothing was seen")
+    try:
+        for one in run(spec, ready, options):
+            if one.verdict not in ("AGREES", "SKIPPED"):
+                found = one.verdict, one.name, one.detail
+            if one.verdict == "DIFFERS":
+                break
+    except TesseraError as error:
+        refused = "does not compile" in error.message
+        return "REFUSED" if refused else "UNKNOWN", tier, error.message
+    return found
+
+
+def _apart(tier: str, spec: Spec, ready: Prepared, options: Options) -> tuple[str, str, str]:
+    """The same in a process group of its own, which is ended when the C does not end."""
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+
+    def child() -> None:
+        os.setpgid(0, 0)
+        theirs.send(_first_difference(tier, spec, ready, replace(options, progress=silent)))
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    theirs.close()
+    deadline = _DEADLINES[tier]
+    try:
+        if not ours.poll(deadline):
+            return "ENDLESS", tier, f"the C did not end in {deadline} s"
+        answer: tuple[str, str, str] = ours.recv()
+    except EOFError:
+        return "UNKNOWN", tier, "the tier itself ended without an answer"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid or 0, signal.SIGKILL)
+        process.join()
+    return answer
