@@ -85,16 +85,20 @@ def measure(spec: str, tree: Path, many: int, seed: int) -> list[Row]:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as scratch, prepared(setting.spec, tree) as ready:
         paths = {}
-        for name in ("sanitized", "fast"):
+        for guests, name in ((g, n) for g in (False, True) for n in ("sanitized", "fast")):
             began = time.perf_counter()
-            paths[name] = build(ready.root, Path(scratch), sanitized=name == "sanitized")
+            sanitized = name == "sanitized"
+            made = build(ready.root, Path(scratch), sanitized=sanitized, guests=guests)
+            paths[guests, name] = made
             seconds = round(time.perf_counter() - began, 2)
-            rows.append({"what": f"compile {name}", "seconds": seconds})
+            rows.append({"what": f"compile {name}", "guests": guests, "seconds": seconds})
         for number, group in enumerate(GROUPS):
             file = Path(scratch, f"{group}.setting")
             file.write_text(setting_text(setting, worlds_of(setting.spec, group)), encoding="utf-8")
             share = many // len(GROUPS) + (many % len(GROUPS) if number == 0 else 0)
-            fast, slow = Program(paths["fast"], file), Program(paths["sanitized"], file)
+            guests = group == "guests"
+            fast = Program(paths[guests, "fast"], file)
+            slow = Program(paths[guests, "sanitized"], file)
             head = {"pools": group}
             rows.append({"what": "loop", "aim": AIM} | head | raced(fast, share, seed))
             rows.append({"what": "loop with sanitizers"} | head | raced(slow, share // 10, seed))

@@ -52,6 +52,7 @@ static uint64_t number(FILE *in)
 static void read_world(FILE *in, struct world *w)
 {
 	w->content = number(in);
+	w->core_falls_back = number(in);
 	w->pools = number(in);
 	if (w->pools < 1 || w->pools > POOLS)
 		bad("how many pools?");

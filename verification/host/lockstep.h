@@ -37,6 +37,7 @@ struct pool {
 struct world {
 	unsigned int pools;
 	bool content; /* memory is there: what it holds is compared */
+	bool core_falls_back; /* to the TAs' pool: CFG_NS_VIRTUALIZATION */
 	struct pool pool[POOLS];
 };
 

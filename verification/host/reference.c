@@ -142,6 +142,8 @@ static unsigned int tried(const struct op *op, unsigned int pools[POOLS])
 	if (op->kind != CORE && now->pools > 1)
 		pools[n++] = 1;
 	pools[n++] = 0;
+	if (op->kind == CORE && now->pools > 1 && now->core_falls_back)
+		pools[n++] = 1;
 	if (op->how == NEXT_POOL) {
 		pools[0] = pools[1];
 		n--;

@@ -109,6 +109,15 @@ void *shim_virt(paddr_t pa, size_t len)
 #undef calloc
 #undef free
 
+/* With several guests, each has pools of its own beside those of the nexus */
+#ifdef CFG_NS_VIRTUALIZATION
+#define CORE_POOL core_pool
+#define TA_POOL ta_pool
+#else
+#define CORE_POOL nex_core_pool
+#define TA_POOL nex_ta_pool
+#endif
+
 /* --- the image that the store has, and whether it is genuine ----------------------------------- */
 
 static size_t image_size;
@@ -189,7 +198,7 @@ static void active(unsigned int owner, unsigned int thread)
 
 static tee_mm_pool_t *pool_at(unsigned int p)
 {
-	return p ? nex_ta_pool : nex_core_pool;
+	return p ? TA_POOL : CORE_POOL;
 }
 
 static void say(struct result *r, const tee_mm_entry_t *mm)
@@ -197,7 +206,7 @@ static void say(struct result *r, const tee_mm_entry_t *mm)
 	r->status = mm ? DONE : REFUSED;
 	if (!mm)
 		return;
-	r->pool = mm->pool == nex_core_pool ? 0 : mm->pool == nex_ta_pool ? 1 : POOLS;
+	r->pool = mm->pool == CORE_POOL ? 0 : mm->pool == TA_POOL ? 1 : POOLS;
 	r->offset = mm->offset;
 	r->size = mm->size;
 	r->address = tee_mm_get_smem(mm);
@@ -274,7 +283,7 @@ static void shrink(struct result *r, const struct op *op)
 static void fill_granule(const struct op *op)
 {
 	tee_mm_entry_t *mm = held[op->slot].mm;
-	unsigned int p = mm->pool == nex_core_pool ? 0 : 1;
+	unsigned int p = mm->pool == CORE_POOL ? 0 : 1;
 
 	fill(memory[p] + (mm->offset + op->a) * PAGE, PAGE, held[op->slot].owner);
 }
@@ -397,8 +406,8 @@ static void begin(const struct world *world)
 
 	now = world;
 	memset(held, 0, sizeof(held));
-	nex_core_pool = NULL;
-	nex_ta_pool = NULL;
+	CORE_POOL = NULL;
+	TA_POOL = NULL;
 	heap = 0;
 	locked = 0;
 	for (unsigned int i = 0; i < POOLS && world->content; i++) {
@@ -419,8 +428,8 @@ static void begin(const struct world *world)
 		fprintf(stderr, "the pool cannot be set up: %s\n", panic_text);
 		exit(3);
 	}
-	nex_phys_mem_init(p[0].base, p[0].pages * PAGE, world->pools > 1 ? p[1].base : 0,
-			  world->pools > 1 ? p[1].pages * PAGE : 0);
+	phys_mem_init(p[0].base, p[0].pages * PAGE, world->pools > 1 ? p[1].base : 0,
+		      world->pools > 1 ? p[1].pages * PAGE : 0);
 }
 
 static uint8_t holds(unsigned int pool, uint32_t granule, bool every_byte)

@@ -42,6 +42,7 @@ STEPWISE = 4000
 EPISODE = (12, 40)
 """Operations in one world, at least and at most; every world is visited."""
 _MOST_WALKS = 60
+_SHARES = 3  # groups that run without sanitizers
 _SANITIZED_PART = 4  # one operation of the fast loop in so many runs with sanitizers as well
 
 
@@ -68,6 +69,7 @@ def run(spec: Spec, ready: Prepared, options: Options) -> Iterator[Check]:
         options.progress("host: compiling")
         sanitized = build(ready.root, folder, sanitized=True)
         fast = build(ready.root, folder, sanitized=False)
+        guests = build(ready.root, folder, sanitized=True, guests=True)
         for name in GROUPS:
             if name == "wide" and scrubs(setting) == "always":
                 yield _skipped_wide()
@@ -75,8 +77,10 @@ def run(spec: Spec, ready: Prepared, options: Options) -> Iterator[Check]:
             worlds = worlds_of(spec, name)
             file = folder / f"{name}.setting"
             file.write_text(setting_text(setting, worlds), encoding="utf-8")
-            group = _Group(setting, name, worlds, Program(sanitized, file), Program(fast, file))
-            yield from _group(group, options)
+            programs = Program(sanitized, file), Program(fast, file)
+            if name == "guests":
+                programs = Program(guests, file), Program(guests, file)
+            yield from _group(_Group(setting, name, worlds, *programs), options)
 
 
 def _skipped_wide() -> Check:
@@ -90,13 +94,14 @@ def _group(group: _Group, options: Options) -> Iterator[Check]:
     yield _stepwise(group, "tree", few, options.seed)
     options.progress(f"host: {group.name}, the reference beside the simulator")
     yield _stepwise(group, "reference", few, options.seed + 1)
-    share = -(-options.operations // len(GROUPS))
+    share = -(-options.operations // _SHARES)
     options.progress(f"host: {group.name}, the fast loop with sanitizers")
     yield _raced(
         group, group.sanitized, "sanitized", -(-share // _SANITIZED_PART), options.seed + 2
     )
-    options.progress(f"host: {group.name}, the fast loop")
-    yield _raced(group, group.fast, "loop", share, options.seed + 3)
+    if group.fast != group.sanitized:
+        options.progress(f"host: {group.name}, the fast loop")
+        yield _raced(group, group.fast, "loop", share, options.seed + 3)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,17 +33,21 @@ _FAST = ("-O2",)
 _BUFFERED = "CFG_REE_FS_TA_BUFFERED"
 
 
-def build(root: Path, folder: Path, *, sanitized: bool) -> Path:
-    """The program, compiled into `folder`. Raises TesseraError when the tree lacks a file, when
-    there is no compiler, and when it fails."""
+def build(root: Path, folder: Path, *, sanitized: bool, guests: bool = False) -> Path:
+    """The program, compiled into `folder`; `guests` sets CFG_NS_VIRTUALIZATION.
+
+    Raises TesseraError when the tree lacks a file, when there is no compiler, and when it fails.
+    """
     _write_headers(root, folder)
     cut = folder / "cut" / _STORE
     cut.parent.mkdir(parents=True, exist_ok=True)
     cut.write_text(buffered_store(root), encoding="utf-8")
     shims = resources.path("verification/host")
-    program = folder / ("lockstep-sanitized" if sanitized else "lockstep-fast")
+    name = "lockstep-sanitized" if sanitized else "lockstep-fast"
+    program = folder / (f"{name}-guests" if guests else name)
     command = ["gcc", *_WARNINGS, *(_SANITIZED if sanitized else _FAST)]
     command += [f"-I{folder}/cut", f"-I{root}", f"-I{folder}/include", f"-I{shims}"]
+    command += ["-DCFG_NS_VIRTUALIZATION=1"] if guests else []
     command += [*(str(shims / part) for part in _PARTS), "-o", str(program)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)

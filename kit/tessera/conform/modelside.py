@@ -174,8 +174,7 @@ class ModelSide:
             if found is None or op.how != How.USUAL:
                 return None
             return self._enabled(found[0], "carve_out", o=found[1], n=found[2] - found[1])
-        pools = [0] if op.kind == Kind.CORE else [*range(len(self.pools))][::-1]
-        for pool in pools[op.how == How.NEXT_POOL :]:
+        for pool in self._tried(op)[op.how == How.NEXT_POOL :]:
             if n > _MASK:
                 continue
             if op.kind in BY_TA:
@@ -187,6 +186,13 @@ class ModelSide:
             if got is not None:
                 return got
         return None
+
+    def _tried(self, op: Op) -> list[int]:
+        """The pools that a request may be served from, in order."""
+        pools = [*range(len(self.pools))]
+        if op.kind != Kind.CORE:
+            return pools[::-1]
+        return pools if self.world.core_falls_back else pools[:1]
 
     def _enabled(self, pool: int, action: str, **args: Value) -> tuple[int, Event] | None:
         choices = self.pools[pool].enabled(action, args)

@@ -18,7 +18,7 @@ from tessera.model.scope import Scope
 from tessera.model.script import Value, World
 
 GRANULE = 4096
-GROUPS = ("one-pool", "two-pools", "wide")
+GROUPS = ("one-pool", "two-pools", "guests", "wide")
 SCRUBS = ("never", "owned", "returned", "always")
 UNLISTED = uuid.UUID("00000000-0000-4000-8000-000000000001")
 BLOCKS = 12  # of a simulated world; slots 0 to 11
@@ -27,6 +27,7 @@ _GAP = 1 << 28
 _MOST_OWNERS = 16
 _SIZES = (1, 2, 3, 4, 5, 7, 8, 33, 48, 100, 1000, 65_535, 65_536, 65_537, 70_000)
 _PAIRS = ((48, 32), (1, 1), (2, 3), (5, 48), (3000, 64), (64, 3000), (65_537, 16), (16, 65_537))
+_GUESTS = ((5,), (48, 32), (16, 3000))
 _WIDE = (
     ((1 << 20) - 1,),
     (1 << 20,),
@@ -65,6 +66,7 @@ class HostWorld:
     group: str
     pools: tuple[Pool, ...]
     content: bool  # there is memory behind it, and what it holds is compared
+    core_falls_back: bool = False  # to the TAs' pool, as with CFG_NS_VIRTUALIZATION
 
     @property
     def name(self) -> str:
@@ -139,7 +141,7 @@ def worlds_of(spec: t.Spec, group: str) -> list[HostWorld]:
         sizes = {*_SIZES, *_near_parameters(spec)}
         found: list[tuple[int, ...]] = [(pages,) for pages in sorted(sizes)]
     else:
-        found = list(_PAIRS if group == "two-pools" else _WIDE)
+        found = list({"two-pools": _PAIRS, "guests": _GUESTS, "wide": _WIDE}[group])
     return [_world(group, base, pages) for pages in found]
 
 
@@ -147,7 +149,7 @@ def _world(group: str, base: int, pages: tuple[int, ...]) -> HostWorld:
     pools = [Pool(base, pages[0])]
     if len(pages) > 1:
         pools.append(Pool(base + pages[0] * GRANULE + _GAP, pages[1]))
-    return HostWorld(group, tuple(pools), group != "wide")
+    return HostWorld(group, tuple(pools), group != "wide", group == "guests")
 
 
 def _near_parameters(spec: t.Spec) -> set[int]:
@@ -224,7 +226,7 @@ def setting_text(setting: Setting, worlds: list[HostWorld]) -> str:
     numbers.append([SCRUBS.index(scrubs(setting)), len(names), len(setting.owners), len(worlds)])
     numbers += [[names.index(o.kind), *o.uuid.bytes_le] for o in setting.owners]
     for world in worlds:
-        numbers.append([int(world.content), len(world.pools)])
+        numbers.append([int(world.content), int(world.core_falls_back), len(world.pools)])
         for pool in world.pools:
             says = Decisions(setting, pool.pages)
             numbers.append([pool.base, pool.pages])
