@@ -61,13 +61,14 @@ class Counting(LocalEngine):
 
 
 def test_several_specs_share_an_engine_and_keep_their_order(spec_of: SpecOf) -> None:
+    """What both ask alike is asked once; `exercised` speaks of places, so it is asked twice."""
     first, second = spec_of(TWO), spec_of(TWO.replace("spec two", "spec too"))
     alone, together = Counting(), Counting()
     one = check(first, engine=alone)
     found = check_all([second, first], engine=together)
     assert [o[0].id.split("/")[0] for o in found] == ["too", "two"]
     assert tail(found[0]) == tail(found[1]) == tail(one)
-    assert together.rounds == [2 * n for n in alone.rounds]
+    assert together.rounds[0] == alone.rounds[0] + 1
 
 
 def test_only_reports_the_property_and_proves_it_alone_where_that_works(spec_of: SpecOf) -> None:
@@ -198,5 +199,5 @@ def test_our_own_mistakes_are_raised_and_workers_ended(
         raise KeyError("ours")
 
     monkeypatch.setattr(engine, "run_task", broken)
-    with pytest.raises(RuntimeError, match=r"hunt/small: KeyError"):
+    with pytest.raises(RuntimeError, match=r"firings: KeyError"):
         check(spec_of(TWO), jobs=2)

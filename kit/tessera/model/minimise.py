@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from tessera.lang.typed import Spec, Var
+from tessera.lang.typed import Spec, Succeeds, Var
 from tessera.lang.types import SortType, Type
+from tessera.lang.walk import walk
 from tessera.model.replay import replay
 from tessera.model.script import Event, Script, Value, World
 from tessera.model.values import elements, first_value, is_integer
@@ -24,14 +25,27 @@ Confirm = Callable[[Script], bool]
 def minimised(spec: Spec, script: Script, property_name: str) -> Script:
     """The script, or a smaller one that is reproduced too; the script itself when it is not."""
 
+    bare = _bare(spec, script, property_name)
+
     def confirm(candidate: Script) -> bool:
-        return replay(spec, candidate, property_name).replayed
+        return replay(bare, candidate, property_name).replayed
 
     if not confirm(script):
         return script
     script = _fewer_events(script, confirm)
     script = _fewer_things(spec, script, confirm)
     return _quieter(spec, script, confirm) if script.start is not None else script
+
+
+def _bare(spec: Spec, script: Script, property_name: str) -> Spec:
+    """Without what this replay does not look at, which would be compiled every time."""
+    names = {property_name, *script.assumed}
+    judged = tuple(p for p in spec.properties if p.name in names or p.kind == "assume")
+    needed = {event.action for event in script.events} | {
+        part.action for p in judged for part in walk(p.formula) if isinstance(part, Succeeds)
+    }
+    actions = tuple(a for a in spec.actions if a.name in needed)
+    return replace(spec, actions=actions, properties=judged, views=())
 
 
 def _fewer_events(script: Script, confirm: Confirm) -> Script:

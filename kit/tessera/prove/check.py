@@ -135,23 +135,43 @@ class _Bar:
 
 
 def _drive(runs: Sequence[_Run], engine: Engine, bar: _Bar) -> None:
-    """Answer the rounds of all runs side by side until none asks anything more."""
+    """Answer the rounds of all runs side by side until none asks anything more.
+
+    What several specs ask alike, word for word, is asked once.
+    """
     rounds = [run.rounds() for run in runs]
+    known: dict[object, Done] = {}
     while rounds:
-        asked: dict[Question, _Run] = {}
+        asked: dict[Question, list[tuple[_Run, Task]]] = {}
+        first: dict[object, Question] = {}
         alive = []
         for run, round_ in zip(runs, rounds, strict=True):
             tasks = next(round_, None)
-            if tasks is not None:
-                alive.append((run, round_))
-                asked |= {run.slicer.question(task, run.settings): run for task in tasks}
+            if tasks is None:
+                continue
+            alive.append((run, round_))
+            for question in (run.slicer.question(task, run.settings) for task in tasks):
+                task = question.task
+                if _shared(question) in known:
+                    run.answers[task] = replace(known[_shared(question)], task=task)
+                else:
+                    same = first.setdefault(_shared(question), question)
+                    asked.setdefault(same, []).append((run, task))
         runs, rounds = [run for run, _ in alive], [round_ for _, round_ in alive]
         bar.asked(len(asked))
         # Searches first: they take longest.
         order = sorted(asked, key=lambda q: q.task.kind in PROOFS)
         for question, done in engine.answers(order, bar.started):
-            asked[question].answers[question.task] = done
+            for run, task in asked[question]:
+                run.answers[task] = replace(done, task=task)
+            known[_shared(question)] = done
             bar.ended(question)
+
+
+def _shared(question: Question) -> object:
+    """What is equal for questions that have the same answer; `exercised` speaks of places too."""
+    alone = question.task.kind == "exercised" or not question.digest
+    return question if alone else question.digest
 
 
 def _expected_violated(spec: t.Spec, prop: t.Property) -> bool:
@@ -239,7 +259,6 @@ class _Run:
     def rounds(self) -> Iterator[list[Task]]:
         """What to ask next, until all is settled; `answers` is filled between the rounds."""
         wanted = [p for p in self.spec.properties if p.kind != "assume" and self._wanted(p.name)]
-        yield from self._hunt(wanted)
         yield from self._settle(wanted, self._searches(wanted))
         broken = [n for n, hypotheses in self.proved.items() if not self._holds(n, hypotheses)]
         yield self._fresh(
@@ -288,17 +307,19 @@ class _Run:
         """The tasks that were not asked yet."""
         return [task for task in dict.fromkeys(tasks) if task not in self.answers]
 
-    def _hunt(self, props: Iterable[t.Property]) -> Iterator[list[Task]]:
-        """Look for very short runs first: most mistakes have one, and proofs need not be tried."""
+    def _hunt(self, names: Iterable[str]) -> Iterator[list[Task]]:
+        """Look for very short runs: most mistakes have one, and the hard proofs of what they break
+        need not be tried."""
         hunted = [
-            Task("hunt", p.name)
-            for p in props
-            if p.kind in ("invariant", "step", "promise") and p.name not in self.refuted
+            Task("hunt", name)
+            for name in dict.fromkeys(names)
+            if self._by_name[name].kind != "lemma" and name not in self.refuted
         ]
         yield self._fresh(hunted)
-        self.refuted |= {
-            task.prop for task in hunted if self.answers[task].found[0][1].status == "found"
-        }
+        for task in hunted:
+            if self.answers[task].found[0][1].status == "found":
+                self.refuted.add(task.prop)
+                self.proved.pop(task.prop, None)
 
     def _searches(self, wanted: Sequence[t.Property]) -> list[Task]:
         """Everything but proofs."""
@@ -345,16 +366,15 @@ class _Run:
                 open_ = prop.kind != "invariant" or prop.name in standing
                 if prop.name not in self.refuted and (prop.name not in final or open_):
                     final[prop.name] = usable(self.spec, prop, standing)
-            tasks = self._proofs_of(final)
-            yield from self._prove(tasks, beside)
+            yield from self._prove(self._proofs_of(final), beside)
             beside = ()
-            failed = [n for n in standing if n in final and not self._holds(n, final[n])]
-            more = {n for task in tasks if self._proved(task) for n in self._lean(task)} - required
+            failed = [n for n in standing if n in self.refuted]
+            failed += [n for n in standing if n in final and not self._holds(n, final[n])]
+            done = self._proofs_of(final)
+            more = {n for task in done if self._proved(task) for n in self._lean(task)} - required
             if not failed and not more:
                 break
-            yield from self._hunt(self._by_name[n] for n in more)
             required |= more
-            failed += [n for n in standing if n in self.refuted]
             standing = tuple(n for n in standing if n not in failed)
         if self._memory is not None:
             yield from self._learn(self._proofs_of(final), self._memory)
@@ -368,7 +388,8 @@ class _Run:
 
     def _prove(self, tasks: Iterable[Task], beside: Sequence[Task]) -> Iterator[list[Task]]:
         """Proofs from the property alone, where that works; then from what sufficed before; then
-        from all their hypotheses. A proof from fewer is one from all, and changes less often."""
+        from all their hypotheses, unless a short run breaks the property. A proof from fewer is one
+        from all, and changes less often."""
         tasks = self._fresh(tasks)
         tries = {task: alone(task) for task in tasks if alone(task).hypotheses != task.hypotheses}
         plain = [task for task in tasks if task not in tries]
@@ -379,7 +400,9 @@ class _Run:
             tries = {task: try_ for task, try_ in known.items() if try_ is not None}
             yield self._fresh(tries.values())
             self._adopt(tries)
-        left = self._fresh(tasks)
+        failed = [task for task in plain if not self._proved(task)]
+        yield from self._hunt(task.prop for task in [*failed, *self._fresh(tasks)])
+        left = [task for task in self._fresh(tasks) if task.prop not in self.refuted]
         yield left
         for task in left:
             self._add_cost(task, alone(task))
