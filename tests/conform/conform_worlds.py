@@ -11,3 +11,4 @@ SMALL = (
     HostWorld("two-pools", (Pool(BASE, 7), Pool(BASE + (1 << 24), 5)), True),
 )
 HUGE = HostWorld("wide", (Pool(BASE, 0xFFFF_FFFE),), False)
+GUESTS = HostWorld("guests", SMALL[2].pools, True, core_falls_back=True)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from tessera.conform.operations import Op
 
 Differs = Callable[[Sequence[Op]], bool]
-MOST_TRIES = 400
+MOST_TRIES = 200
 
 
 def shorten(ops: Sequence[Op], differs: Differs, most_tries: int = MOST_TRIES) -> list[Op]:
