@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -9,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from control_trees import TOY_TREE
+from typer.testing import CliRunner, Result
 
 from tessera import resources
+from tessera.cli import app
 from tessera.conform import controls
 from tessera.conform.control_catalogue import CONTROLS
 from tessera.conform.controls import CONTEXT, Caught, Outcome, exit_code, run_controls
@@ -196,3 +200,47 @@ def test_the_untouched_patch_with_more_context_applies(tmp_path: Path, priority:
     patch.write_text(make_patch(priority, TOY_TREE, context=CONTEXT).text, encoding="utf-8")
     with prepared(priority, TOY_TREE, patch) as ready:
         assert "again:" in (ready.root / "core/mm/tee_mm.c").read_text(encoding="utf-8")
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+def command(*words: str) -> Result:
+    line = ["conform", "priority", "--controls", "--tree", str(TOY_TREE), *words]
+    return CliRunner().invoke(app, line)
+
+
+@pytest.fixture
+def three(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catalogue of three, one of which this tree does not have."""
+    names = ("no-spill", "uuid-digit", "scrub-granules")
+    few = tuple(control for control in CONTROLS if control.name in names)
+    monkeypatch.setattr(controls, "CONTROLS", few)
+
+
+@pytest.mark.usefixtures("three")
+def test_the_table_says_which_tier_saw_what_and_what_none_did() -> None:
+    shown = command("--tier", "smt")
+    assert shown.exit_code == 1, shown.output
+    assert re.search(r"no-spill +spill +DIFFERS spill", shown.stdout)
+    assert "2 of 3 controls caught" in shown.stdout
+    assert "caught by no tier: scrub-granules" in shown.stdout
+    assert "\x1b" not in shown.stdout
+
+
+@pytest.mark.usefixtures("three")
+def test_the_table_as_json() -> None:
+    shown = command("--tier", "smt", "--json")
+    rows = json.loads(shown.stdout)
+    assert [(row["name"], row["caught"]) for row in rows] == [
+        ("uuid-digit", True),
+        ("no-spill", True),
+        ("scrub-granules", False),
+    ]
+    assert rows[0]["tiers"]["smt"]["verdict"] == "DIFFERS"
+
+
+def test_controls_take_no_patch(tmp_path: Path) -> None:
+    shown = command("--patch", str(tmp_path / "x.patch"))
+    assert isinstance(shown.exception, TesseraError)
+    assert "--controls changes the emitted patch" in shown.exception.message

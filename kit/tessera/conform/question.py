@@ -149,7 +149,7 @@ class Asker:
                 told = f"{question.about}: {told}"
                 return Check("smt", f"smt/{name}", verdict, told, counts, seconds, where, trace)
         seconds = time.perf_counter() - began
-        return Check("smt", f"smt/{name}", "AGREES", detail, counts, seconds, where)
+        return Check("smt", f"smt/{name}", "AGREES", detail, counts, seconds)
 
     def _ask(self, question: Question, counts: dict[str, int]) -> tuple[str, str, tuple[str, ...]]:
         if question.easier and self._settled(question.easier, counts):

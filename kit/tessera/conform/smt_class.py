@@ -62,6 +62,7 @@ class Classes:
             verdict, detail = "UNKNOWN", f"{reason}; another tier has to tell"
         seconds = time.perf_counter() - began
         counts = {"UUIDs": len(self.listed())}
+        where = "" if verdict == "AGREES" else where
         return Check("smt", "smt/uuids", verdict, detail, counts, seconds, where, tuple(trace))
 
     def _constants(self) -> list[c.CExpr]:

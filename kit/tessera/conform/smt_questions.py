@@ -40,7 +40,9 @@ class Search:
     def window_lo(self) -> Iterator[Question]:
         """Where the window of a class starts: what `lo` is after its assignment."""
         for name, model in self._cases():
-            inputs = {"pages": (0, _pages(model)), "lo before": (0, U32)}
+            part = self.patched.parts.get("window-lo")
+            kept = part is not None and isinstance(part.statement.what, c.If)
+            inputs = {"pages": (0, _pages(model)), **({"lo before": (0, U32)} if kept else {})}
 
             def pair(world: Side, name: str = name, model: DataModel = model) -> tuple[Any, Any]:
                 return self._lo(world, name, model), _lo(world, name)
