@@ -129,6 +129,13 @@ def test_the_fast_loop_stops_and_its_run_is_cut_down(
     assert "the spec" in taken(changed, setting, done.world, tuple(least))
 
 
+def test_a_loop_without_end_is_an_answer(program_of: Programs, setting: Setting) -> None:
+    changed = program_of("+		k = 0;\n", "+		k = 1;\n")
+    run = (Op(Kind.FOBJ, OTHER, 0, 2), Op(Kind.FOBJ, INFERENCE, 1, 9))
+    assert taken(changed, setting, 1, run) == "the C does not come to an end"
+    assert changed.both(1, run)[1] == "crash it does not come to an end"
+
+
 def test_the_fast_loop_is_repeatable(program: Program) -> None:
     first, again, other = program.race(3000, 5), program.race(3000, 5), program.race(3000, 6)
     assert first == again != other

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "draw.h"
@@ -21,6 +22,7 @@
 
 #define EPISODE 512 /* operations in one world, at most */
 #define SHORTEST 48
+#define SECONDS 2 /* of processor time for an episode; it takes a hundredth of one */
 /* Of the granules that were written, the fast loop compares after each operation: */
 #define GLANCED_AT 128 /* so many by three of their bytes, in turn where there are more */
 #define LOOKED_AT 8 /* and so many of these by every byte; all at the end of an episode */
@@ -285,6 +287,14 @@ static void watch_all(const struct world *w)
 			touched(p, g);
 }
 
+/* A loop without end is ended by a signal, and is then a difference like a crash */
+static void deadline(void)
+{
+	struct itimerval t = { .it_value = { .tv_sec = SECONDS } };
+
+	setitimer(ITIMER_VIRTUAL, &t, NULL);
+}
+
 static int serve(const struct world *w, const struct side *side)
 {
 	struct op op;
@@ -294,7 +304,10 @@ static int serve(const struct world *w, const struct side *side)
 	if (side == &reference)
 		watch_all(w);
 	while (read_op(&op)) {
-		struct result r = side->take(&op);
+		struct result r;
+
+		deadline();
+		r = side->take(&op);
 
 		print_result(w, &r, side);
 	}
@@ -304,6 +317,7 @@ static int serve(const struct world *w, const struct side *side)
 
 static void begin(const struct world *w)
 {
+	deadline();
 	forget(w);
 	reference.begin(w);
 	tree_side.begin(w);

@@ -23,6 +23,7 @@ from tessera.conform.operations import Op, read_log
 from tessera.errors import TesseraError
 
 SIDES = ("tree", "reference")
+ENDLESS = "it does not come to an end"
 _TIMEOUT = 3600
 _ENVIRONMENT = {
     "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1",
@@ -220,6 +221,8 @@ def crash_text(said: str, code: int) -> str:
         if found:
             at = re.search(r"(core/\S+\.[ch]:\d+)", said)
             return found.group(1) + (f" at {at.group(1)}" if at else "")
+    if code == -signal.SIGVTALRM:
+        return ENDLESS
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from types import TracebackType
 
-from tessera.conform.hostlink import Program, Reply, Status
+from tessera.conform.hostlink import ENDLESS, Program, Reply, Status
 from tessera.conform.modelside import ModelSide
 from tessera.conform.operations import FAIL_VIRT, REQUESTS, How, Op, words
 from tessera.conform.worlds import HostWorld, Setting
@@ -89,6 +89,8 @@ class Lockstep:
         who = "the C" if self.side == "tree" else "the reference"
         if got.status == Status.PANIC:
             return f"{who} panics: {got.why}"
+        if got.status == Status.CRASHED and got.why == ENDLESS:
+            return f"{who} does not come to an end"
         if got.status == Status.CRASHED:
             return f"{who} crashes: {got.why}"
         if (got.status, got.pool, got.offset, got.size) != (
