@@ -254,3 +254,77 @@ def test_no_patch_where_one_is_needed_differs(tmp_path: Path, priority: Spec) ->
     differing = {n for n, c in found.items() if c.verdict == "DIFFERS"}
     assert {"uuids", "class", "pages", "window.lo", "window.hi", "spill"} <= differing
     assert {n for n in CHECKS if n.startswith("scrub/")} <= differing
+
+
+# --- other shapes of patches ----------------------------------------------------------------------
+
+HEAD = 'use "optee/pool.tess"\nuse "optee/platforms/qemu_armv8a.tess"\n'
+ONE, TWO = "2c3d9a52-6f0e-4b8a-9d41-70c5e1a8b3f6", "b2c58da1-4cf3-4e68-9d7c-a6e31f805c24"
+GUARDED = f"""
+class ordinary
+class inference > ordinary {{ ta "{ONE}" "digits" }}
+policy {{
+  function window(k: class): interval = if k == inference
+    then [16 granules, pool_pages) else [2 granules, pool_pages)
+  function spill(k: class): class = k
+  const scrub: scrub_mode = never
+}}
+"""
+THREE = f"""
+class ordinary
+class inference > ordinary {{ ta "{ONE}" "digits" }}
+class vital > inference {{ ta "{TWO}" "keys" }}
+policy {{
+  function window(k: class): interval = if k == vital then [pool_pages / 2, pool_pages)
+    else if k < inference then [0, pool_pages / 2)
+    else [pool_pages / 4, pool_pages / 4 + pool_pages / 2)
+  function spill(k: class): class = ordinary
+  const scrub: scrub_mode = never
+}}
+"""
+NARROW = f"""
+class ordinary
+class inference > ordinary {{ ta "{ONE}" "digits" }}
+function half(): u16 granules = (pool_pages as u16) / 2 + 40000 granules
+policy {{
+  function window(k: class): interval = if k == inference
+    then [half() as u32, pool_pages) else [0, half() as u32)
+  function spill(k: class): class = if k == inference then ordinary else k
+  const scrub: scrub_mode = owned
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "guarded", "name", "old", "new"),
+    [
+        (GUARDED, True, "window.lo", "16U", "17U"),
+        (THREE, False, "class", "? 2 :", "? 1 :"),
+        (NARROW, True, "window.lo", "(uint16_t)", ""),
+    ],
+    ids=["guarded", "three", "narrow"],
+)
+def test_other_shapes_agree_and_differ(
+    text: str, guarded: bool, name: str, old: str, new: str, tmp_path: Path
+) -> None:
+    path, patch = tmp_path / "other.tess", tmp_path / "changed.patch"
+    path.write_text(f'spec other "A case."\n{HEAD}{text}', encoding="utf-8")
+    spec = load(path)
+    found = checks(spec, TOY_TREE)
+    assert {c.verdict for c in found.values()} == {"AGREES"}, found
+    lines = make_patch(spec, TOY_TREE).text
+    assert ("if (pool->pages)\n" in lines) == guarded
+    patch.write_text(swap(old, new)(lines), encoding="utf-8")
+    with prepared(spec, TOY_TREE, patch) as ready:
+        assert smt.plan(spec, ready, QUIET)[name]().verdict == "DIFFERS", lines
+
+
+def test_a_guard_that_lets_an_old_window_through_differs(tmp_path: Path) -> None:
+    path, patch = tmp_path / "other.tess", tmp_path / "changed.patch"
+    path.write_text(f'spec other "A case."\n{HEAD}{GUARDED}', encoding="utf-8")
+    spec = load(path)
+    changed = swap("if (pool->pages)", "if (pool->pages && k)")(make_patch(spec, TOY_TREE).text)
+    patch.write_text(changed, encoding="utf-8")
+    with prepared(spec, TOY_TREE, patch) as ready:
+        check = smt.plan(spec, ready, QUIET)["window.lo"]()
+    assert check.verdict == "DIFFERS" and check.trace[1].startswith("lo before = ")
