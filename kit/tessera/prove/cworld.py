@@ -9,6 +9,7 @@ Non-goals: which questions there are, and C's types (see `tessera.conform`).
 from __future__ import annotations
 
 import functools
+import hashlib
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -149,7 +150,7 @@ def decide(
     """Whether both numbers of `pair` are equal wherever `assume` holds, and C is defined there.
 
     In a context of its own; `limit` in Z3's resource units, 0 for `LIMIT`. `known` remembers what
-    was decided: the same formula is not asked twice.
+    was decided, by digest: the same formula is not asked twice.
     """
     fresh_context()
     made = world()
@@ -157,7 +158,8 @@ def decide(
     left, right = pair(made)
     given = [*made.given, *made.encoder.definitions, assumed]
     differs = z3.Not(z3.And(made.do.defined(), left == right))
-    formula = f"{limit} {z3.And(*given, differs).sexpr()}"
+    text = f"{limit} {z3.And(*given, differs).sexpr()}"
+    formula = hashlib.sha256(text.encode()).hexdigest()
     if formula not in known:
         known[formula] = _answer(given, differs, made, limit)
     return known[formula]
