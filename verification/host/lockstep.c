@@ -22,7 +22,7 @@
 
 #define EPISODE 512 /* operations in one world, at most */
 #define SHORTEST 48
-#define SECONDS 2 /* of processor time for an episode; it takes a hundredth of one */
+#define SECONDS 1 /* of processor time for an episode; it takes a hundredth of one */
 /* Of the granules that were written, the fast loop compares after each operation: */
 #define GLANCED_AT 128 /* so many by three of their bytes, in turn where there are more */
 #define LOOKED_AT 8 /* and so many of these by every byte; all at the end of an episode */

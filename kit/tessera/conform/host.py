@@ -18,12 +18,12 @@ from random import Random
 
 from tessera.conform.draw import Drawer
 from tessera.conform.hostbuild import build
-from tessera.conform.hostlink import Program, Raced
+from tessera.conform.hostlink import ENDLESS, Program, Raced
 from tessera.conform.lockstep import Lockstep, run_of
 from tessera.conform.operations import Op, words
 from tessera.conform.prepared import Prepared
 from tessera.conform.result import Check
-from tessera.conform.shorten import few_slots, shorten
+from tessera.conform.shorten import MOST_TRIES, few_slots, shorten
 from tessera.conform.tiers import Options
 from tessera.conform.worlds import (
     BLOCKS,
@@ -42,6 +42,7 @@ STEPWISE = 4000
 EPISODE = (12, 40)
 """Operations in one world, at least and at most; every world is visited."""
 _MOST_WALKS = 60
+_MOST_WAITS = 14
 _SHARES = 3  # groups that run without sanitizers
 _SANITIZED_PART = 4  # one operation of the fast loop in so many runs with sanitizers as well
 
@@ -168,8 +169,9 @@ def _shortest(
     """
     world = group.worlds[number]
     least = list(ops)
-    if side == "tree" and group.fast.both(number, ops)[1]:
-        quick = shorten(ops, lambda some: bool(group.fast.both(number, some)[1]))
+    said = group.fast.both(number, ops)[1] if side == "tree" else ""
+    if said:
+        quick = shorten(ops, lambda some: bool(group.fast.both(number, some)[1]), _tries(said))
         if _walk(group, side, number, quick)[0]:
             least = quick
     if least == list(ops):
@@ -180,6 +182,11 @@ def _shortest(
         least = shorten(ops, walked, _MOST_WALKS)
     said, lines = _walk(group, side, number, few_slots(least))
     return f"{world.name}: {said}", (f"pools of {world.name}", *lines)
+
+
+def _tries(said: str) -> int:
+    """How often a run may be tried while it is cut down: one without an end takes its time."""
+    return _MOST_WAITS if ENDLESS in said else MOST_TRIES
 
 
 def _walk(group: _Group, side: str, number: int, ops: Sequence[Op]) -> tuple[str, list[str]]:
@@ -217,8 +224,9 @@ def _explained(group: _Group, program: Program, done: Raced) -> tuple[str, tuple
     """What the loop stopped at, cut down, and taken again beside the simulator."""
     world = group.worlds[done.world]
     ops: Sequence[Op] = done.ops
-    if program.both(done.world, ops)[1]:
-        ops = shorten(ops, lambda some: bool(program.both(done.world, some)[1]))
+    said = program.both(done.world, ops)[1]
+    if said:
+        ops = shorten(ops, lambda some: bool(program.both(done.world, some)[1]), _tries(said))
     least = few_slots(ops)
     if len({op.slot for op in least}) <= BLOCKS:
         said, lines = _walk(group, "tree", done.world, least)
