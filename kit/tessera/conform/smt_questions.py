@@ -99,7 +99,10 @@ class Search:
     ) -> tuple[Question, ...]:
         """The end that the C compares with is the spec's; then the test, for every lo and end."""
         part = self.patched.parts.get("window-hi")
-        limit = _limit(part.statement.what) if part is not None else None
+        if part is None:
+            return ()
+        skipped = part.statement.what
+        limit = _limit(skipped)
         if limit is None:
             return ()
 
@@ -112,7 +115,7 @@ class Search:
 
         def test(world: Side) -> tuple[Any, Any]:
             reading = self._reading(name, {c.show(limit): from_input("hi")})
-            refused = _one(world, _test(part.statement.what, reading.reader(world, model)))
+            refused = _one(world, _test(skipped, reading.reader(world, model)))
             wanted = world.no(_fits(world, name, _hi(world, name)))
             return refused, _one(world, world.both(wanted, world.number("pages") != 0))
 
