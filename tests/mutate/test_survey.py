@@ -141,16 +141,19 @@ expect over unreachable
 
 
 class _Undecided:
-    """An engine whose solver cannot compare."""
+    """An engine whose solver gives up on tasks of some kinds once a change is tried."""
 
-    def __init__(self) -> None:
+    def __init__(self, *kinds: str) -> None:
         self.engine = LocalEngine(1)
+        self.kinds = kinds
+        self.trying = False
 
     def answers(
         self, questions: Sequence[Question], started: Started = quietly
     ) -> Iterator[tuple[Question, Done]]:
         for question, done in self.engine.answers(questions, started):
-            if question.task.kind in COMPARISONS:
+            self.trying |= question.task.kind == "play"
+            if self.trying and question.task.kind in self.kinds:
                 unknown = Answer("unknown", 0.0, 1, "resource limit")
                 yield question, replace(done, answer=unknown)
             else:
@@ -159,9 +162,27 @@ class _Undecided:
 
 def test_unknown_is_neither_killed_nor_equivalent(spec_of: SpecOf) -> None:
     """When the solver gives up, the mutant is unknown, and the exit code says so."""
-    found = survey(spec_of(TANK), _Undecided(), only=["guard/spill/1/drop-part-1"])
+    found = survey(spec_of(TANK), _Undecided(*COMPARISONS), only=["guard/spill/1/drop-part-1"])
     assert [m.status for m in found.mutants] == ["unknown"]
     assert found.exit_code == EXIT_UNKNOWN
+
+
+FAR = """
+spec far "a bound that no short run comes near"
+var n: u32
+init { n := 0 }
+action up() { require n < 1000000000  n := n + 1 }
+invariant bound: n <= 1000000000
+"""
+
+
+def test_what_a_proof_leaves_open_is_shown_by_a_state(spec_of: SpecOf) -> None:
+    """No short run breaks it, but one step from a state that the invariants allow."""
+    only = ["guard/up/1/allow-equal"]
+    for kinds in (), ("step", "try"):
+        (mutant,) = survey(spec_of(FAR), _Undecided(*kinds), only=only).mutants
+        assert (mutant.status, mutant.killed_by) == ("killed", "bound")
+        assert mutant.how == "not inductive: up"
 
 
 def test_same_for_any_number_of_processes(surveyed: Surveyed) -> None:

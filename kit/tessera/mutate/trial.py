@@ -38,6 +38,9 @@ LIMIT = 5_000_000
 RUN_LIMIT, RUN_STEPS = 3_000_000, 4
 """A short look for a run, where a proof fails."""
 
+LAST_LIMIT, LAST_STEPS = 20_000_000, 5
+"""A longer one, where nothing else decides."""
+
 Rounds = Generator[list[Question], Mapping[Task, Done], Mutant]
 """Yields questions, is sent their answers, returns the record."""
 
@@ -73,13 +76,14 @@ class _Trial:
         self.refines = self.extends = False
         self.unequal = False  # the solver names a state in which the two differ
         self.undecided: list[str] = []
+        self._open: list[Task] = []  # proofs among them
         self.fired: set[str] = set()  # actions seen to happen
         self._settings = Settings(LIMIT, base.settings.seed, base.settings.steps)
 
     def run(self) -> Rounds:
         """All stages, until one decides."""
         stages = (self._play, self._fire, self._compare, self._hunt, self._prove, self._reach)
-        for stage in (*stages, self._compare_again):
+        for stage in (*stages, self._compare_again, self._insist):
             verdict = yield from stage()
             if verdict is not None:
                 break
@@ -233,6 +237,7 @@ class _Trial:
             if steps is not None:
                 return _Verdict("killed", open_ends[0].prop, _run_of(steps))
         self.undecided += ["/".join(x for x in (o.action, o.prop) if x) for o in open_ends]
+        self._open += open_ends
         return None
 
     def _failed(self, task: Task) -> _Step:
@@ -247,16 +252,33 @@ class _Trial:
         how = where.get(task.kind, f"not inductive: {task.action}")
         return _Verdict("killed", prop.name, how)
 
-    def _broken(self, name: str) -> Generator[list[Question], Mapping[Task, Done], int | None]:
-        """Steps of a short run that breaks a property, as far as a short look finds one."""
+    def _broken(
+        self, name: str, limit: int = RUN_LIMIT, within: int = RUN_STEPS
+    ) -> Generator[list[Question], Mapping[Task, Done], int | None]:
+        """Steps of a short run that breaks a property, as far as a look of that size finds one."""
         if self._property(name).kind == "lemma":
             return None
         task = Task("violate", name)
-        settings = Settings(RUN_LIMIT, self._settings.seed, RUN_STEPS)
+        settings = Settings(limit, self._settings.seed, within)
         answers = yield from self._ask([task], settings=settings)
         found = answers[task].found[0][1]
         shown = found.script is not None and self._replays(found.script, name)
         return found.steps if shown else None
+
+    def _insist(self) -> _Step:
+        """A longer look for what breaks a proof that stayed open: a run from init, or one step
+        from a state that satisfies the invariants. Few changes come this far."""
+        for task in self._open:
+            if self._property(task.prop).kind == "lemma":
+                continue
+            steps = yield from self._broken(task.prop, LAST_LIMIT, LAST_STEPS)
+            if steps is not None:
+                return _Verdict("killed", task.prop, _run_of(steps))
+            state = replace(task, kind="cti")
+            found = (yield from self._ask([state]))[state].found[0][1]
+            if found.script is not None and self._replays(found.script, task.prop):
+                return _Verdict("killed", task.prop, f"not inductive: {task.action}")
+        return None
 
     # --- what must stay reachable -----------------------------------------------------------------
 
