@@ -6,11 +6,15 @@ Non-goals: names, types, `use` (see `tessera.lang.load`).
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Callable
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 
+import lark
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput
 
@@ -27,7 +31,30 @@ MOST_SYNTAX_ERRORS = 10
 @lru_cache(maxsize=1)
 def _parser() -> Lark:
     grammar = files("tessera.lang").joinpath("grammar.lark").read_text("utf-8")
-    return Lark(grammar, parser="lalr", propagate_positions=True, maybe_placeholders=True)
+    place = _tables()
+    return Lark(
+        grammar,
+        parser="lalr",
+        propagate_positions=True,
+        maybe_placeholders=True,
+        cache=str(place) if place else False,
+    )
+
+
+def _tables() -> Path | None:
+    """Where lark keeps the parser's tables, whose making takes longer than most files' reading.
+
+    Lark reads them only when grammar, options and versions are the same, makes them anew when the
+    file is damaged, and does without when it cannot be written. None: there is no such place.
+    """
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+        folder = Path(base, "tessera", "grammar")
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # RuntimeError: there is no home
+        return None
+    python = ".".join(str(n) for n in sys.version_info[:2])
+    return folder / f"lark-{lark.__version__}-python-{python}"
 
 
 def syntax_tree(text: str) -> Tree[Token]:
