@@ -210,8 +210,8 @@ def test_an_unknown_scenario_lists_the_known_ones() -> None:
 def test_expectations_follow_the_spec() -> None:
     priority = load(resources.path("specs/policies/priority.tess"))
     vanilla = load(resources.path("specs/policies/vanilla.tess"))
-    assert validation.expectations(priority) == {"starve": True, "residue": True}
-    assert validation.expectations(vanilla) == {"starve": False, "residue": False}
+    assert validation.expectations(priority) == {"starve": True, "residue": True, "crash": True}
+    assert validation.expectations(vanilla) == {"starve": False, "residue": False, "crash": False}
 
 
 def test_a_spec_that_names_other_tas_promises_ours_nothing() -> None:

@@ -75,7 +75,7 @@ def test_the_patch_follows(changed: Spec, optee_tree: Path) -> None:
 
 def test_what_validation_expects_follows(tmp_path: Path) -> None:
     unserved = variant(tmp_path, ANOTHER_TA)
-    assert validation.expectations(unserved) == {"starve": False, "residue": True}
+    assert validation.expectations(unserved) == {"starve": False, "residue": True, "crash": True}
 
 
 def starved(spec: Spec, folder: Path) -> Scenario:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import re
 import shlex
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -112,27 +113,33 @@ def boot(
     name: str = "guest",
     log_folder: Path | None = None,
     lifetime: float = qemu.LIFETIME,
+    watch: Callable[[socket.socket], None] | None = None,
 ) -> Iterator[Guest]:
     """Boot `build` with trusted applications `tas` and `extra_files` (guest path -> content).
 
     Console logs go to `<log_folder>/<name>.linux.log` and `.optee.log`. QEMU is killed
-    after `lifetime` seconds at the latest. Raises `TesseraError` when parts are missing or the
-    guest does not come up.
+    after `lifetime` seconds at the latest. With `watch` the guest has one processor and waits for
+    its gdb stub, whose socket `watch` is given and must serve from a thread of its own. Raises
+    `TesseraError` when parts are missing or the guest does not come up.
     """
+    cpus = qemu.CPUS if watch is None else 1
     parts = toolchain.require()
     console_log, secure_log = _fresh_logs((log_folder or LOG_FOLDER).resolve(), name)
     kernel = next((parts.package(parts.kernel) / "boot").glob("vmlinuz-*"))
     with cache.scratch("boot") as scratch:
         archive, tree = scratch / "initramfs.cpio", scratch / "guest.dtb"
         initramfs.with_files(parts, [*build.own_tas, *tas], extra_files or {}, archive)
-        devicetree.write(qemu.machine_words(), archive.stat().st_size, tree)
+        devicetree.write(qemu.machine_words(cpus), archive.stat().st_size, tree)
         words = [
             *("-bios", str(build.flash), "-dtb", str(tree)),
             *("-device", f"loader,file={kernel},addr={tfa.KERNEL_ADDRESS:#x}"),
             *("-device", f"loader,file={archive},addr={devicetree.INITRD_ADDRESS:#x}"),
         ]
-        machine = qemu.Qemu(words, console_log, secure_log, lifetime)
+        halted = watch is not None
+        machine = qemu.Qemu(words, console_log, secure_log, lifetime, cpus=cpus, halted=halted)
         try:
+            if watch is not None:
+                watch(machine.debugger)
             yield Guest(machine, console_log, secure_log)
         finally:
             machine.kill()

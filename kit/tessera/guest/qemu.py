@@ -29,16 +29,19 @@ SECURE_RAM_BASE = 0x0E000000
 SECURE_RAM_SIZE = 16 * 1024 * 1024
 
 
-def machine_words() -> list[str]:
+def machine_words(cpus: int = CPUS) -> list[str]:
     """The words that describe the machine; the same for the device-tree dump and the run."""
     if shutil.which(PROGRAM) is None:
         raise TesseraError("QEMU for ARM is not installed", where=PROGRAM, remedy=toolchain.MEND)
-    words = [PROGRAM, "-M", MACHINE, "-cpu", "cortex-a53", "-smp", str(CPUS)]
+    words = [PROGRAM, "-M", MACHINE, "-cpu", "cortex-a53", "-smp", str(cpus)]
     return [*words, "-m", str(MEMORY_MIB), "-nodefaults", "-display", "none", "-no-reboot"]
 
 
 class Qemu:
-    """A running QEMU with a console socket, a secure-console log and a QMP socket."""
+    """A running QEMU with a console socket, a secure-console log and a QMP socket.
+
+    With `halted` it also has a gdb stub, on `debugger`, and starts when that one says so.
+    """
 
     def __init__(
         self,
@@ -46,16 +49,20 @@ class Qemu:
         console_log: Path,
         secure_log: Path,
         lifetime: float = LIFETIME,
+        *,
+        cpus: int = CPUS,
+        halted: bool = False,
     ) -> None:
         self.expired = False
         self.console, theirs = socket.socketpair()
         self._qmp, qmp_theirs = socket.socketpair()
         self._buffer = b""
-        files = [theirs.fileno(), qmp_theirs.fileno()]
+        self.debugger, stub = socket.socketpair()
+        files = [theirs.fileno(), qmp_theirs.fileno(), stub.fileno()]
         words = [
             # Linux kills QEMU when this process dies, even by SIGKILL.
             *(["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []),
-            *machine_words(),
+            *machine_words(cpus),
             *boot_words,
             "-chardev",
             f"socket,id=normal,fd={files[0]},logfile={_escape(console_log)}",
@@ -67,6 +74,7 @@ class Qemu:
             f"socket,id=monitor,fd={files[1]}",
             "-mon",
             "chardev=monitor,mode=control",
+            *(_stub_words(files[2]) if halted else []),
         ]
         self.started = time.monotonic()
         with console_log.with_suffix(".qemu").open("wb") as errors:
@@ -75,11 +83,12 @@ class Qemu:
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
-                pass_fds=files,
+                pass_fds=files if halted else files[:2],
                 start_new_session=True,
             )
         theirs.close()
         qmp_theirs.close()
+        stub.close()
         self._qmp.settimeout(20)
         self._ready_for_qmp = False
         self._clock = threading.Timer(lifetime, self._expire)
@@ -101,6 +110,7 @@ class Qemu:
         process.kill_group(self._process)
         self.console.close()
         self._qmp.close()
+        self.debugger.close()
 
     def _expire(self) -> None:
         self.expired = True
@@ -167,6 +177,11 @@ def _read_exactly(memory: Any, size: int) -> bytes:
         chunks.append(chunk)
         left -= len(chunk)
     return b"".join(chunks)
+
+
+def _stub_words(file: int) -> list[str]:
+    """A gdb stub on a socket that is open already; the guest waits for it."""
+    return ["-chardev", f"socket,id=stub,fd={file}", "-gdb", "chardev:stub", "-S"]
 
 
 def _escape(path: Path) -> str:

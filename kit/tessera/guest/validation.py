@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tessera.emit import make_patch
 from tessera.guest import machine, process, scenarios, toolchain
-from tessera.guest.scenarios import residue, starve
+from tessera.guest.scenarios import crash, residue, starve
 from tessera.lang.typed import Spec
 from tessera.results import PatchInfo, Results, Scenario
 
@@ -75,14 +75,16 @@ def validate(
 def expectations(spec: Spec) -> dict[str, bool]:
     """Which scenarios the patched side should pass, as the spec's own words have it.
 
-    `starve` needs the promise and an inference TA of higher class; `residue` needs that nothing
-    is left at rest. The other scenarios hold with any policy.
+    `starve` needs the promise and an inference TA of higher class; `residue` and `crash` need that
+    nothing is left at rest. The other scenarios hold with any policy.
     """
+    wiped = not _given_up(spec, "no_residue_at_rest")
     return {
         starve.NAME: serves(spec, INFERENCE_TA)
         and not _given_up(spec, "promise")
         and not _given_up(spec, "reserve_kept"),
-        residue.NAME: not _given_up(spec, "no_residue_at_rest"),
+        residue.NAME: wiped,
+        crash.NAME: wiped,
     }
 
 

@@ -7,7 +7,8 @@ Non-goals: judging (each scenario's own file) and comparing the sides (see `scen
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,14 +42,20 @@ class Bench:
     files: dict[str, Path | bytes]
 
     @contextmanager
-    def boot(self, scenario: str) -> Iterator[machine.Guest]:
-        """A fresh guest for a scenario; its console logs bear the scenario's and side's name."""
+    def boot(
+        self, scenario: str, watch: Callable[[socket.socket], None] | None = None
+    ) -> Iterator[machine.Guest]:
+        """A fresh guest for a scenario; its console logs bear the scenario's and side's name.
+
+        `watch` is as in `machine.boot`.
+        """
         with machine.boot(
             self.build,
             tas=self.tas,
             extra_files=self.files,
             name=f"{scenario}.{self.side}",
             log_folder=self.log_folder,
+            watch=watch,
         ) as guest:
             yield guest
 

@@ -63,11 +63,11 @@ def trial(bench: Bench) -> Outcome:
     """Infer, close, and search the three snapshots."""
     pieces = windows(digits.model_path().read_bytes())
     with bench.boot(NAME) as guest:
-        before = _snapshot(guest)
-        _open_session(guest)
-        live = _snapshot(guest)
-        _wait_closed(guest)
-        after = _snapshot(guest)
+        before = snapshot(guest)
+        open_session(guest)
+        live = snapshot(guest)
+        wait_closed(guest)
+        after = snapshot(guest)
     counts = [len(search(snapshot, pieces)) for snapshot in (before, live)]
     if counts[0] != 0:
         raise InconclusiveError(f"{counts[0]} windows were there before the TA was opened")
@@ -92,20 +92,22 @@ def trial(bench: Bench) -> Outcome:
     )
 
 
-def _snapshot(guest: Guest) -> bytes:
+def snapshot(guest: Guest) -> bytes:
+    """All of secure RAM; the guest goes on afterwards."""
     content = guest.secure_ram()
     guest.cont()
     return content
 
 
-def _open_session(guest: Guest) -> None:
+def open_session(guest: Guest) -> None:
     """Start a client that infers and then keeps its session open for some seconds."""
     infer = f"tessera_dnn infer {MODEL} {ONE_IMAGE} /tmp/o --hold-open {_HOLD_SECONDS}"
     guest.run(f"(({infer}) >{_LOG} 2>&1; echo $? >{_STATUS}) </dev/null >/dev/null 2>&1 &")
     _poll(guest, f"cat {_LOG} {_STATUS} 2>/dev/null", r"holding|^\d+$", "inferred")
 
 
-def _wait_closed(guest: Guest) -> None:
+def wait_closed(guest: Guest) -> None:
+    """Wait until that client has closed its session; it must have succeeded."""
     status = _poll(guest, f"cat {_STATUS} 2>/dev/null", r"^\d+$", "closed its session")
     if status != "0":
         log = guest.run(f"cat {_LOG}").output.strip()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tessera.errors import TesseraError
 from tessera.guest import build, machine, process, qemu, toolchain
-from tessera.guest.scenarios import infer, isolate, residue, starve
+from tessera.guest.scenarios import churn, crash, infer, isolate, residue, starve
 from tessera.guest.scenarios.bench import Bench, InconclusiveError, prepare
 from tessera.results import Outcome, Scenario
 
@@ -35,6 +35,8 @@ DEFINITIONS = (
     Definition(starve.NAME, starve.DOC, starve.trial, False),
     Definition(residue.NAME, residue.DOC, residue.trial, False),
     Definition(isolate.NAME, isolate.DOC, isolate.trial, True),
+    Definition(churn.NAME, churn.DOC, churn.trial, True),
+    Definition(crash.NAME, crash.DOC, crash.trial, False),
 )
 
 
