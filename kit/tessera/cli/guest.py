@@ -19,7 +19,7 @@ from rich.console import Console as Terminal
 
 from tessera.errors import TesseraError
 from tessera.guest import build as building
-from tessera.guest import cache, machine, process, toolchain
+from tessera.guest import cache, machine, modelchecker, process, toolchain
 
 group = typer.Typer(
     help="A real OP-TEE under QEMU: set up, build, boot, talk. "
@@ -68,11 +68,21 @@ def read_patch(path: Path | None) -> str | None:
 @group.command()
 def setup(
     refresh: Annotated[bool, typer.Option(help="Look for newer versions of the parts.")] = False,
+    cbmc: Annotated[
+        bool, typer.Option("--cbmc", help="Fetch the model checker CBMC instead (optional).")
+    ] = False,
 ) -> None:
     """Install host tools and fetch the guest's parts (needs apt and the network, once).
 
+    With --cbmc: only what `tessera conform --tier cbmc` needs, when no CBMC is installed.
+
     Example: `tessera guest setup`
     """
+    if cbmc:
+        with progress() as say:
+            found = modelchecker.setup(say)
+        typer.echo(f"CBMC {found.version}: ready")
+        return
     with progress() as say:
         parts = toolchain.setup(say, refresh=refresh)
     typer.echo(f"OP-TEE {parts.optee}, TF-A {parts.tfa}, {parts.kernel}: ready in {cache.root()}")

@@ -52,7 +52,14 @@ def upstream(version: str) -> str:
 class PrivateApt:
     """An apt with its own sources, lists and cache below `folder`."""
 
-    def __init__(self, folder: Path, archive: aptsources.Archive) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        archive: aptsources.Archive,
+        suites: tuple[str, ...] = SUITES,
+        *,
+        sources: bool = True,
+    ) -> None:
         self.folder = folder
         self.archive = archive
         for name in ("lists/partial", "cache/archives/partial"):
@@ -60,8 +67,8 @@ class PrivateApt:
         option = f" [signed-by={archive.keyring}]" if archive.keyring else ""
         lines = [
             f"{kind}{option} {archive.uri} {suite} main\n"
-            for kind in ("deb", "deb-src")
-            for suite in SUITES
+            for kind in (("deb", "deb-src") if sources else ("deb",))
+            for suite in suites
         ]
         cache.write_text(folder / "sources.list", "".join(lines))
 
@@ -112,9 +119,9 @@ class PrivateApt:
                 remedy="check the network and the machine's apt sources, then try again",
             )
 
-    def versions(self, package: str) -> list[str]:
-        """The versions of an arm64 binary package that the lists offer, newest first."""
-        return self._madison(f"{package}:arm64", " Packages")
+    def versions(self, package: str, architecture: str = "arm64") -> list[str]:
+        """The versions of a binary package that the lists offer, newest first."""
+        return self._madison(f"{package}:{architecture}", " Packages")
 
     def source_versions(self, package: str) -> list[str]:
         """The versions of a source package that the lists offer, newest first."""
@@ -132,13 +139,15 @@ class PrivateApt:
         rows = self._apt("apt-cache", "search", "--names-only", pattern).splitlines()
         return sorted({row.split(" ", 1)[0] for row in rows})
 
-    def download(self, package: str, version: str, folder: Path) -> Path:
-        """Download one arm64 package into `folder`; apt checks its hash.
+    def download(
+        self, package: str, version: str, folder: Path, architecture: str = "arm64"
+    ) -> Path:
+        """Download one binary package into `folder`; apt checks its hash.
 
         Raises `TesseraError` when the mirror does not give it.
         """
         before = set(folder.iterdir())
-        self._apt("apt-get", "download", f"{package}:arm64={version}", cwd=folder)
+        self._apt("apt-get", "download", f"{package}:{architecture}={version}", cwd=folder)
         files = [path for path in folder.iterdir() if path not in before and path.suffix == ".deb"]
         if len(files) != 1:
             raise TesseraError(f"apt gave no file for {package} {version}", where=package)
