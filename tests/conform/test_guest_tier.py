@@ -74,7 +74,8 @@ def test_one_changed_offset_differs(priority: Spec) -> None:
     number = place(lambda op: bool(op.owner))
     right = RECORDED.operations[number].offset
     done = replay(priority, changed(number, offset=right + 1))
-    assert done.taken == number
+    assert done.taken == done.counts["operations"] == number
+    assert done.counts["allocations"] + done.counts["frees"] == number
     assert done.differs.startswith(f"operation {number + 1}, alloc of 4096 bytes by TA 2c3d9a52")
     assert f"offset {right + 1}, 1 granules: the spec gives offset {right}" in done.differs
     check = tier.judged(done, RECORDED.version, Path("t.jsonl"))

@@ -138,7 +138,6 @@ class _Replay:
     def _request(self, run: _PoolRun, op: Operation, number: int) -> str:
         """A request for memory: success or refusal, place and length must be the model's."""
         shift = run.pool.shift
-        self.counts["allocations" if op.entry else "refusals"] += 1
         if not op.asked:
             raise _broken(number, "a request of 0 bytes, of which the model has no opinion")
         granules = ((op.asked - 1) >> shift) + 1
@@ -154,6 +153,7 @@ class _Replay:
             event = self._enabled(run, "alloc", w=w, n=granules)
             event = event or self._enabled(run, "alloc_spill", w=w, n=granules)
         if event is None:
+            self.counts["refusals"] += not op.entry
             return "the spec refuses" if op.entry else ""
         place = int(event.choices["o"] if "o" in event.choices else event.args["o"])
         if not op.entry:
@@ -163,20 +163,20 @@ class _Replay:
         if op.entry in run.live:
             raise _broken(number, f"an entry is taken twice: {op.entry:#x}")
         owner = "core" if event.action in ("carve_out", "alloc_core") else self.names[op.owner]
+        self.counts["allocations"] += 1
         self.counts[event.action] = self.counts.get(event.action, 0) + 1
         run.live[op.entry] = _Block(str(event.choices["e"]), owner, op.offset, op.size)
         return _fire(run, event)
 
     def _shrink(self, run: _PoolRun, op: Operation, block: _Block, after: Operation) -> str:
         """A reservation that is given back and taken again in part keeps its content."""
-        self.counts["frees"] += 1
-        self.counts["allocations"] += 1
-        self.counts["shrink"] = self.counts.get("shrink", 0) + 1
         lo = (after.at - run.pool.base) >> run.pool.shift
         hi = ((after.at - run.pool.base + after.asked - 1) >> run.pool.shift) + 1
         del run.live[op.entry]
         if (after.offset, after.size) != (lo, hi - lo):
             return f"taken again at offset {after.offset}, {after.size} granules, not [{lo}, {hi})"
+        for name in ("frees", "allocations", "shrink"):
+            self.counts[name] = self.counts.get(name, 0) + 1
         run.live[after.entry] = _Block(block.name, "core", lo, hi - lo)
         return _fire(run, Event("shrink", {"e": block.name, "lo": lo, "hi": hi}, {}))
 
@@ -231,7 +231,7 @@ def _is_shrink(op: Operation, block: _Block, after: Operation) -> bool:
 
 
 def _fire(run: _PoolRun, event: Event) -> str:
-    """Take the step; what forbids it, or which property it breaks."""
+    """Take the step; what forbids it."""
     try:
         run.simulator.fire(event)
     except NotEnabled as error:
