@@ -38,10 +38,7 @@ def build(root: Path, folder: Path, *, sanitized: bool, guests: bool = False) ->
 
     Raises TesseraError when the tree lacks a file, when there is no compiler, and when it fails.
     """
-    _write_headers(root, folder)
-    cut = folder / "cut" / _STORE
-    cut.parent.mkdir(parents=True, exist_ok=True)
-    cut.write_text(buffered_store(root), encoding="utf-8")
+    write_headers(root, folder)
     shims = resources.path("verification/host")
     name = "lockstep-sanitized" if sanitized else "lockstep-fast"
     program = folder / (f"{name}-guests" if guests else name)
@@ -61,7 +58,11 @@ def build(root: Path, folder: Path, *, sanitized: bool, guests: bool = False) ->
     return program
 
 
-def _write_headers(root: Path, folder: Path) -> None:
+def write_headers(root: Path, folder: Path) -> None:
+    """What the tree's files include, below `folder`/include and `folder`/cut."""
+    cut = folder / "cut" / _STORE
+    cut.parent.mkdir(parents=True, exist_ok=True)
+    cut.write_text(buffered_store(root), encoding="utf-8")
     texts = [_read(root / name) for name in (*_SOURCES, _STORE)]
     known = {name: _read(root / path) for name, path in _HEADERS.items()}
     asked = re.findall(r"#include <(.+?)>", "\n".join([*texts, *known.values()]))
