@@ -305,6 +305,17 @@ def test_a_core_without_the_functions(fake: FakeStub) -> None:
         _finish_late(recorder)
 
 
+def test_a_mistake_in_the_recorder_is_no_whole_trace(
+    fake: FakeStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest_of(fake)
+    monkeypatch.setattr(Recorder, "_look", lambda self, stub: {}["mistake"])
+    recorder = Recorder(LAYOUT)
+    recorder(fake.start())
+    with pytest.raises(TesseraError, match="the recorder failed: KeyError"):
+        _finish_late(recorder)
+
+
 def test_nothing_was_watched() -> None:
     with pytest.raises(TesseraError, match="never watched"):
         Recorder(LAYOUT).finish()

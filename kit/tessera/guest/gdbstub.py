@@ -179,8 +179,3 @@ class Stub:
                 self._socket.sendall(_INTERRUPT)
             except OSError as error:
                 raise StubLost(f"QEMU's gdb stub is gone: {error}", where="gdb stub") from error
-
-    @property
-    def leaving(self) -> bool:
-        """Whether `interrupt` was called."""
-        return self._leaving

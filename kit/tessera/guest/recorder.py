@@ -52,6 +52,7 @@ class Recorder:
         self.stops = 0
         self.offset = 0
         self._failure: TesseraError | None = None
+        self._whole = False  # it watched until it was told to stop
         self._call: _Call | None = None
         self._backs: set[int] = set()
         self._entries: dict[int, str] = {}
@@ -76,6 +77,8 @@ class Recorder:
             raise self._cut("QEMU's gdb stub does not stop the guest")
         if self._failure is not None:
             raise self._cut(self._failure.message)
+        if not self._whole:
+            raise self._cut("the recorder ended on its own")
         if self._call is not None:
             raise self._cut(f"a call of {self._call.kind} has not come back")
         if not self.pools:
@@ -97,9 +100,12 @@ class Recorder:
             self._watch_calls(stub)
             while stub.go_on() is not None:
                 self._look(stub)
+            self._whole = True
         except TesseraError as error:
-            if not (stub.leaving and isinstance(error, StubLost)):
-                self._failure = error
+            self._failure = error
+        except Exception as error:  # of our own: a trace that ends early must never look whole
+            self._failure = TesseraError(f"the recorder failed: {error!r}")
+        if self._failure is not None:
             with contextlib.suppress(TesseraError):
                 stub.ask("D")  # let the guest go, or whoever waits for it waits in vain
 

@@ -26,12 +26,14 @@ RUN = (
     f"for i in $(seq {CROWD}); do ({_INFER} /tmp/o$i --hold-open {_HOLD} >/tmp/l$i 2>&1 & "
     "echo $! >/tmp/p$i); n=0; until grep -q holding /tmp/l$i || [ $n = 600 ]; do "
     "sleep 0.1; n=$((n + 1)); done; done; "
-    f"for i in $(seq {CROWD}); do kill $(cat /tmp/p$i); sleep 0.2; done; "
+    f"for i in $(seq {CROWD}); do p=$(cat /tmp/p$i); kill $p; n=0; "
+    "until [ ! -e /proc/$p ] || grep -q ') Z' /proc/$p/stat || [ $n = 600 ]; do "
+    "sleep 0.1; n=$((n + 1)); done; done; "
     f"grep -l holding /tmp/l* | wc -l | grep -qx {CROWD}",
 )
 
 
-def record(bench: Bench, run: tuple[str, ...] = RUN, timeout: float = 180.0) -> PoolTrace:
+def record(bench: Bench, run: tuple[str, ...] = RUN, timeout: float = 600.0) -> PoolTrace:
     """Boot one side, run the commands in it and record.
 
     Raises `TesseraError` when the guest dies, a command fails or the stub is lost: a trace that is
