@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tessera import __version__, resources
 from tessera.errors import TesseraError
-from tessera.guest import cache, hosttools, toolchain
+from tessera.guest import cache, hosttools, modelchecker, toolchain
 
 CORE = "core"
 HOST = "host tools"
@@ -112,6 +112,10 @@ def _guest() -> Iterator[Part]:
     for name, version, mend in status:
         if name not in host:
             yield Part(GUEST, name, bool(version), version, "" if version else mend)
+    checker = modelchecker.at_hand()
+    version = checker.version if checker else ""
+    mend = "" if checker else modelchecker.MEND
+    yield Part(GUEST, "cbmc (optional)", checker is not None, version, mend)
 
 
 def _listed(specs: Iterable[str]) -> list[str]:

@@ -59,8 +59,10 @@ def generated(spec: t.Spec, live: int) -> Generated:
     shared: dict[str, str] = {}
     formulas: list[_Formula] = []
     left: list[tuple[str, str]] = []
+    violated = {n for n, expect in spec.expects.items() if expect.verdict == "violated"}
+    left += [(p.name, "is expected to be violated") for p in spec.properties if p.name in violated]
     for one in spec.properties:
-        if one.kind in ("invariant", "step"):
+        if one.kind in ("invariant", "step") and one.name not in violated:
             try:
                 formulas.append(_formula(spec, one, live, shared))
             except Untranslatable as what:
@@ -177,7 +179,7 @@ def _promises(
 ) -> tuple[str, list[str]]:
     lines, names = [], []
     for one in spec.properties:
-        if one.kind == "promise":
+        if one.kind == "promise" and one.name not in {name for name, _ in left}:
             try:
                 lines.append(_promise(spec, one, live, shared))
                 names.append(one.name)

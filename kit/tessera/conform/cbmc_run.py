@@ -209,7 +209,9 @@ def traced(
     checker: ModelChecker, question: Question, failed: str, bounds: Bounds
 ) -> tuple[str, ...]:
     """The pool, the blocks and the request in which an assertion fails, a line each."""
-    words = [*question.words(), "--trace", "--property", failed]
+    # Without what was cut away as beside the point: it is what a reader wants to see.
+    plain = [word for word in question.words() if word != "--slice-formula"]
+    words = [*plain, "--trace", "--property", failed]
     try:
         text, _ = _run(checker, words, bounds)
         rows = [row for row in json.loads(text) if isinstance(row, dict)]
