@@ -8,6 +8,7 @@ Non-goals: starting a cluster, and limits of memory on it (`dask worker --memory
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import threading
@@ -82,11 +83,14 @@ class ClusterEngine:
 
     def _connect(self, patience: float) -> Any:
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # we report in our own words
+        client = self._dask.Client.__new__(self._dask.Client)
         try:
-            client = self._dask.Client(
-                self.address, timeout=patience, set_as_default=False, name="tessera"
-            )
+            client.__init__(self.address, timeout=patience, set_as_default=False, name="tessera")
         except (OSError, TimeoutError, ValueError, TypeError, ImportError) as error:
+            # Left to the garbage collector it would close itself at any time, also while another
+            # client holds the lock that it needs for that.
+            with contextlib.suppress(Exception):
+                client.close()
             raise TesseraError(
                 f"no Dask scheduler answers there: {str(error) or type(error).__name__}",
                 where=self.address,
