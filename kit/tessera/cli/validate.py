@@ -32,7 +32,11 @@ def validate(
         Path | None, typer.Option("--tree", help="Your own OP-TEE tree; only read.")
     ] = None,
     scenario: Annotated[
-        list[str] | None, typer.Option("--scenario", help="Only this scenario; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--scenario",
+            help="Only this one; may be repeated. churn and crash run only so: they take long.",
+        ),
     ] = None,
     logs: Annotated[
         Path, typer.Option(help="Folder for the guests' console logs.")

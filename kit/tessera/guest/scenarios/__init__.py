@@ -6,6 +6,6 @@ is reported as not met.
 Non-goals: making the patch (see `tessera.emit`).
 """
 
-from tessera.guest.scenarios.run import DEFINITIONS, Definition, run_scenarios, versions
+from tessera.guest.scenarios.run import DEFINITIONS, QUICK, Definition, run_scenarios, versions
 
-__all__ = ["DEFINITIONS", "Definition", "run_scenarios", "versions"]
+__all__ = ["DEFINITIONS", "QUICK", "Definition", "run_scenarios", "versions"]

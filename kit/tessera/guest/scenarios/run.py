@@ -28,6 +28,7 @@ class Definition:
     doc: str
     trial: Callable[[Bench], Outcome]
     unpatched_passes: bool
+    asked: bool = False  # takes minutes: runs only when it is asked for by name
 
 
 DEFINITIONS = (
@@ -35,9 +36,11 @@ DEFINITIONS = (
     Definition(starve.NAME, starve.DOC, starve.trial, False),
     Definition(residue.NAME, residue.DOC, residue.trial, False),
     Definition(isolate.NAME, isolate.DOC, isolate.trial, True),
-    Definition(churn.NAME, churn.DOC, churn.trial, True),
-    Definition(crash.NAME, crash.DOC, crash.trial, False),
+    Definition(churn.NAME, churn.DOC, churn.trial, True, asked=True),
+    Definition(crash.NAME, crash.DOC, crash.trial, False, asked=True),
 )
+
+QUICK = tuple(definition for definition in DEFINITIONS if not definition.asked)
 
 
 def run_scenarios(
@@ -49,7 +52,7 @@ def run_scenarios(
     progress: process.Progress = process.silent,
     log_folder: Path = machine.LOG_FOLDER,
 ) -> tuple[Scenario, ...]:
-    """Put OP-TEE without and with `patch_text` to the scenarios `names` (default: all).
+    """Put OP-TEE without and with `patch_text` to the scenarios `names`, or to the quick ones.
 
     `expect_patched` says which scenarios the patched side passes (default: all of them). Logs go
     below `log_folder`. Raises `TesseraError` when parts are missing or a build fails; a guest that
@@ -81,7 +84,7 @@ def _select(names: Sequence[str]) -> list[Definition]:
                 where="--scenario",
                 remedy=f"one of: {', '.join(known)}",
             )
-    return [known[name] for name in names] or list(DEFINITIONS)
+    return [known[name] for name in names] or list(QUICK)
 
 
 def _try(definition: Definition, bench: Bench) -> tuple[Outcome, bool]:
