@@ -46,7 +46,9 @@ def command(
     ] = None,
     tier: Annotated[
         list[str] | None,
-        typer.Option(help="Only this tier: smt, host, guest (repeatable).", show_default=False),
+        typer.Option(
+            help="smt, host, guest or cbmc; repeatable. [default: smt, host]", show_default=False
+        ),
     ] = None,
     operations: Annotated[
         int, typer.Option(min=1, help="How many operations the seeded loop runs.")

@@ -22,7 +22,7 @@ from tessera.conform.tiers import Options
 from tessera.guest import modelchecker
 from tessera.lang.typed import Spec
 
-MOST_BLOCKS = 2
+MOST_BLOCKS = 1
 """Blocks that are live before the operation, at most."""
 BOUNDS = Bounds(seconds=600, mebibytes=4096)
 REACHED = "reached"

@@ -219,9 +219,9 @@ def traced(
         rows = [row for row in json.loads(text) if isinstance(row, dict)]
     except (subprocess.TimeoutExpired, ValueError, TypeError):
         return ()
-    results = next((row["result"] for row in rows if "result" in row), [])
-    steps = next((r["trace"] for r in results if r.get("status") == "FAILURE" and "trace" in r), [])
-    return tuple(trace_lines(steps))
+    results: list[dict[str, Any]] = next((row["result"] for row in rows if "result" in row), [])
+    failures = [r for r in results if r.get("status") == "FAILURE" and "trace" in r]
+    return tuple(trace_lines(failures[0]["trace"])) if failures else ()
 
 
 def trace_lines(steps: list[dict[str, Any]]) -> Iterator[str]:

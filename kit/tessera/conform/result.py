@@ -15,6 +15,9 @@ from tessera.errors import EXIT_OK, EXIT_UNKNOWN, EXIT_UNMET
 TIERS = ("smt", "host", "cbmc", "guest")
 """In the order in which they run: quickest first."""
 
+QUICK = ("smt", "host")
+"""Those that run when none is named: a minute together. The others take minutes each."""
+
 VERDICTS = ("AGREES", "DIFFERS", "UNKNOWN", "SKIPPED")
 
 

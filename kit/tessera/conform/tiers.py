@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tessera.conform.prepared import Prepared, prepared
-from tessera.conform.result import TIERS, Check, Conformance
+from tessera.conform.result import QUICK, TIERS, Check, Conformance
 from tessera.errors import TesseraError
 from tessera.lang.typed import Spec
 
@@ -55,7 +55,7 @@ def conform(
     chosen: Sequence[str],
     options: Options,
 ) -> Conformance:
-    """What the chosen tiers (all, when none is) say about `tree` with the spec's policy.
+    """What the chosen tiers (the quick ones, when none is) say about `tree` with the spec's policy.
 
     Raises TesseraError for an unknown tier, a tree that does not fit, and a patch that does not
     apply.
@@ -67,7 +67,7 @@ def conform(
     checks: list[Check] = []
     with prepared(spec, tree, patch) as ready:
         for name in known:
-            if not chosen or name in chosen:
+            if name in (chosen or QUICK):
                 options.progress(name)
                 checks += _tier(name)(spec, ready, options)
         return Conformance(spec.name, ready.target, ready.name, tuple(checks))
