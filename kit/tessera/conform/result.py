@@ -16,7 +16,7 @@ TIERS = ("smt", "host", "cbmc", "guest")
 """In the order in which they run: quickest first."""
 
 QUICK = ("smt", "host")
-"""Those that run when none is named: a minute together. The others take minutes each."""
+"""Those that run when none is named: about half a minute together. The others take minutes each."""
 
 VERDICTS = ("AGREES", "DIFFERS", "UNKNOWN", "SKIPPED")
 
