@@ -6,6 +6,7 @@ Non-goals: comparing (see `tessera.conform`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from tessera import resources
+from tessera.cli.builds_matrix import matrix, only_in_matrix
 from tessera.cli.controls_table import show_controls
 from tessera.conform.result import Check, Conformance
 from tessera.conform.tiers import Options, conform
@@ -47,7 +49,8 @@ def command(
     tier: Annotated[
         list[str] | None,
         typer.Option(
-            help="smt, host, guest or cbmc; repeatable. [default: smt, host]", show_default=False
+            help="smt, host, builds, cbmc or guest; repeatable. [default: smt, host]",
+            show_default=False,
         ),
     ] = None,
     operations: Annotated[
@@ -111,18 +114,21 @@ def _print(found: Conformance, seed: int) -> None:
     given = "" if found.patch == "emitted" else f" with {found.patch}"
     head = f"[bold]{escape(found.spec)}[/] on {escape(found.target)}{escape(given)}, seed {seed}"
     console.print(head, soft_wrap=True)
-    console.print(_table(found))
+    console.print(_table([check for check in found.checks if not only_in_matrix(check)]))
+    if any(only_in_matrix(check) for check in found.checks):
+        console.print()
+        console.print(matrix(found.checks))
     for check in found.checks:
         if check.trace or check.remedy or check.where:
             _explain(check, console)
 
 
-def _table(found: Conformance) -> Table:
+def _table(checks: Sequence[Check]) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("tier", "check", "verdict", "what was looked at"):
         table.add_column(name, overflow="fold")
     table.add_column("s", justify="right")
-    for check in found.checks:
+    for check in checks:
         verdict = f"[{_STYLES[check.verdict]}]{check.verdict}[/]"
         name = check.name.removeprefix(f"{check.tier}/")
         told = escape(check.detail)

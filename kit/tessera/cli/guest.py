@@ -19,7 +19,7 @@ from rich.console import Console as Terminal
 
 from tessera.errors import TesseraError
 from tessera.guest import build as building
-from tessera.guest import cache, machine, modelchecker, process, toolchain
+from tessera.guest import cache, machine, modelchecker, process, releases, toolchain
 
 group = typer.Typer(
     help="A real OP-TEE under QEMU: set up, build, boot, talk. "
@@ -71,10 +71,15 @@ def setup(
     cbmc: Annotated[
         bool, typer.Option("--cbmc", help="Fetch the model checker CBMC instead (optional).")
     ] = False,
+    builds: Annotated[
+        bool, typer.Option("--builds", help="Fetch every OP-TEE and checkpatch instead (optional).")
+    ] = False,
 ) -> None:
     """Install host tools and fetch the guest's parts (needs apt and the network, once).
 
-    With --cbmc: only what `tessera conform --tier cbmc` needs, when no CBMC is installed.
+    With --cbmc: only what `tessera conform --tier cbmc` needs, when no CBMC is installed. With
+    --builds: what `--tier builds` needs: the sources of every OP-TEE that apt offers, a 32-bit
+    compiler, and Linux's checkpatch.pl (a download of some 160 MiB, of which 2 MiB are kept).
 
     Example: `tessera guest setup`
     """
@@ -82,6 +87,12 @@ def setup(
         with progress() as say:
             found = modelchecker.setup(say)
         typer.echo(f"CBMC {found.version}: ready")
+        return
+    if builds:
+        with progress() as say:
+            offered = releases.setup(say, refresh=refresh)
+        for one in offered:
+            typer.echo(f"OP-TEE {one.version}: {one.reason or 'ready'}")
         return
     with progress() as say:
         parts = toolchain.setup(say, refresh=refresh)

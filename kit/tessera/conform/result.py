@@ -1,7 +1,6 @@
 """What a tier of conformance found out, in one shape for all tiers.
 
-Goal: the contract between the tiers (`host`, `smt`, `cbmc`, `guest`), `tessera conform` and the
-reports.
+Goal: the contract between the tiers (see `TIERS`), `tessera conform` and the reports.
 Non-goals: doing any check.
 """
 
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 
 from tessera.errors import EXIT_OK, EXIT_UNKNOWN, EXIT_UNMET
 
-TIERS = ("smt", "host", "cbmc", "guest")
+TIERS = ("smt", "host", "builds", "cbmc", "guest")
 """In the order in which they run: quickest first."""
 
 QUICK = ("smt", "host")

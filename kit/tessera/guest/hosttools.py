@@ -58,10 +58,16 @@ TOOLS = (
     Tool("dpkg-dev", program="dpkg-source"),
 )
 
+# What `tessera conform --tier builds` needs besides; nothing else does.
+FOR_BUILDS = (
+    Tool("gcc-arm-linux-gnueabihf", program="arm-linux-gnueabihf-gcc"),
+    Tool("patch", program="patch"),
+)
 
-def missing() -> list[Tool]:
-    """The tools that are not on this machine."""
-    return [tool for tool in TOOLS if not tool.found()]
+
+def missing(tools: tuple[Tool, ...] | None = None) -> list[Tool]:
+    """The tools that are not on this machine; of all that the guest needs, or of `tools`."""
+    return [tool for tool in (TOOLS if tools is None else tools) if not tool.found()]
 
 
 def install_command(tools: list[Tool]) -> list[str]:
@@ -80,12 +86,12 @@ def _privilege() -> list[str] | None:
     return ["sudo", "-n"] if allowed.returncode == 0 else None
 
 
-def ensure(progress: process.Progress) -> None:
-    """Install the missing host tools.
+def ensure(progress: process.Progress, tools: tuple[Tool, ...] | None = None) -> None:
+    """Install the missing host tools: all that the guest needs, or those of `tools`.
 
     Raises `TesseraError` when something is missing and we may not install it.
     """
-    wanted = missing()
+    wanted = missing(tools)
     if not wanted:
         return
     apt.require()
@@ -102,7 +108,7 @@ def ensure(progress: process.Progress) -> None:
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     process.run([*root, "apt-get", "-o", "Acquire::Retries=5", "update"], env=quiet)
     process.run([*root, *command, "-o", "Acquire::Retries=5"], env=quiet)
-    left = missing()
+    left = missing(tools)
     if left:
         raise TesseraError(
             "apt ran, but these are still missing: " + ", ".join(tool.package for tool in left),

@@ -135,7 +135,7 @@ def _fetch_all(private: apt.PrivateApt, progress: process.Progress) -> Toolchain
     tfa = _first(
         "arm-trusted-firmware",
         private.source_versions("arm-trusted-firmware"),
-        functools.partial(_fetch_source, private, progress, "arm-trusted-firmware"),
+        functools.partial(fetch_source, private, progress, "arm-trusted-firmware"),
     )
     kernels = sorted(private.names(KERNEL_NAMES), key=_kernel_number, reverse=True)
     kernel = _first("a Linux 6.1 kernel", kernels, functools.partial(_kernel, private, progress))
@@ -163,7 +163,7 @@ def _fetch_optee(
         same = [test for test in tests if apt.upstream(test) == wanted]
         if not same:
             raise TesseraError(f"no optee-test-qemu of version {wanted}")
-        _fetch_source(private, progress, "optee-os", version)
+        fetch_source(private, progress, "optee-os", version)
         _fetch(private, progress, "optee-test-qemu", same[0])
         packages["optee-test-qemu"] = same[0]
 
@@ -222,7 +222,7 @@ def _fetch(private: apt.PrivateApt, progress: process.Progress, name: str, versi
     return cache.entry(_package_entry(name, version), make)
 
 
-def _fetch_source(
+def fetch_source(
     private: apt.PrivateApt, progress: process.Progress, name: str, version: str
 ) -> Path:
     """The unpacked, Debian-patched tree of a source package."""
