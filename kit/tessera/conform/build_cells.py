@@ -29,6 +29,8 @@ PLATFORM = (
     "WARNS=3",
 )
 _MAKE_SECONDS = 900
+# What a makefile says with $(error): its own place stands before it, not the word make.
+_REFUSED = re.compile(r"^\S+:\d+: \*\*\* (.*?)(?:\.\s+Stop\.)?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,10 @@ def _settled(tree: Path, one: Configuration) -> Check | None:
         return Check("builds", "", "SKIPPED", f"there is no {gcc}", remedy=releases.MEND)
     made = _make(tree, one, [Path("conf.mk")])
     if not made.ended:
-        return Check("builds", "", "SKIPPED", f"not offered: {_last_word(made.said)}")
+        refused = _REFUSED.search(made.said)
+        if refused is None:
+            return Check("builds", "", "UNKNOWN", f"no configuration: {_last_word(made.said)}")
+        return Check("builds", "", "SKIPPED", f"not offered: {refused.group(1)}")
     text = (_out(tree, one) / "conf.mk").read_text(encoding="utf-8", errors="replace")
     taken = dict(re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE))
     for name, value in one.wanted.items():

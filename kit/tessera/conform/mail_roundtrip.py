@@ -8,6 +8,8 @@ Non-goals: judging the mail's content (see `checkpatch`).
 
 from __future__ import annotations
 
+import email
+import email.policy
 import os
 import re
 import subprocess
@@ -85,7 +87,7 @@ def _there_and_back(
     def must(after: str, *words: str, text: str | None = None) -> str:
         status, said = _git(repository, *words, text=text)
         if status:
-            raise _RefusedError(f"{after} is refused:\n{said.strip()[-1500:]}")
+            raise _RefusedError(f"{after} is refused: {said.strip()[-1500:]}")
         return said
 
     must("git am", "am", "-q", text=mail)
@@ -106,9 +108,9 @@ def _there_and_back(
 
 def _as_the_mail_says(logged: str, mail: str) -> None:
     """The commit has the mail's subject, without its prefix, and its author."""
-    subject = re.search(r"^Subject: (?:\[.*?\] )?(.*)$", mail, re.MULTILINE)
-    author = re.search(r"^From: (.*)$", mail, re.MULTILINE)
-    wanted = [found.group(1).strip() if found else "" for found in (subject, author)]
+    head = email.message_from_string(mail, policy=email.policy.default)
+    subject = re.sub(r"^(?:\[.*?\] *)*", "", str(head["Subject"] or ""))
+    wanted = [subject.strip(), str(head["From"] or "").strip()]
     if logged.splitlines() != wanted:
         raise _RefusedError(f"the commit says {logged.splitlines()}, the mail {wanted}")
 

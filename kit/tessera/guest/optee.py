@@ -84,8 +84,14 @@ def _git_apply(tree: Path, patch_text: str, *options: str) -> str:
             ["git", "apply", *options, "--unidiff-zero", "--whitespace=nowarn", "-"],
             cwd=tree,
             stdin=patch_text,
-            # The tree is no repository, and must not be taken for a part of one around it.
-            env={"GIT_CEILING_DIRECTORIES": str(tree.resolve().parent), "GIT_DIR": "/dev/null"},
+            # The tree is no repository, and must not be taken for a part of one around it. The
+            # user's settings, such as line ends, are for the user's own repositories.
+            env={
+                "GIT_CEILING_DIRECTORIES": str(tree.resolve().parent),
+                "GIT_DIR": "/dev/null",
+                "GIT_CONFIG_GLOBAL": "/dev/null",
+                "GIT_CONFIG_NOSYSTEM": "1",
+            },
         )
     except TesseraError as error:
         raise TesseraError(
