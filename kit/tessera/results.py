@@ -150,6 +150,20 @@ class Outcome:
     detail: str
     figures: dict[str, float] = field(default_factory=dict)
     log: str = ""  # path of the console log, relative to the output folder
+    cases: dict[str, str] = field(default_factory=dict)  # of a test suite: case -> how it went
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one thing takes on both systems: the least of several runs, and the most."""
+
+    what: str
+    unit: str  # "instructions" or "bytes"
+    unpatched: float
+    patched: float
+    added: float  # patched less unpatched
+    unpatched_most: float
+    patched_most: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +178,8 @@ class Scenario:
     expect_patched: bool
     met: bool
     skipped: str = ""  # why it did not run and the command that mends it
+    differs: tuple[str, ...] = ()  # what the two sides must do alike, and did not
+    costs: tuple[Cost, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

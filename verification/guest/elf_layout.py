@@ -1,13 +1,15 @@
-"""Where the recorder of pool operations looks: symbols and field offsets of an OP-TEE core.
+"""Where the watchers of an OP-TEE core look (symbols, field offsets), and how large it is.
 
 Runs with Debian's own python, which has pyelftools:  python3 elf_layout.py tee.elf  prints JSON:
-{"symbols": {name: [address, size]}, "fields": {"struct.field": offset}, "sizes": {struct: bytes}}.
+{"symbols": {name: [address, size]}, "fields": {"struct.field": offset}, "sizes": {struct: bytes},
+"sections": {"text": bytes, "data": bytes, "bss": bytes}}.
 """
 
 import json
 import sys
 from pathlib import Path
 
+from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
 WANTED = {
@@ -45,6 +47,21 @@ def structs(elf):
                 yield known, entry.attributes["DW_AT_byte_size"].value, fields
 
 
+def sections(elf):
+    """Bytes of code and constants, of variables with a value, and of those that start as zero."""
+    totals = {"text": 0, "data": 0, "bss": 0}
+    for section in elf.iter_sections():
+        flags = section["sh_flags"]
+        if not flags & SH_FLAGS.SHF_ALLOC:
+            continue
+        if section["sh_type"] == "SHT_NOBITS":
+            kind = "bss"
+        else:
+            kind = "data" if flags & SH_FLAGS.SHF_WRITE else "text"
+        totals[kind] += section["sh_size"]
+    return totals
+
+
 def main() -> None:
     """Print what was found; what is missing is missing in the output, too."""
     with Path(sys.argv[1]).open("rb") as file:
@@ -61,7 +78,8 @@ def main() -> None:
             for field in WANTED[name]:
                 if field in found:
                     fields[f"{name}.{field}"] = found[field]
-    print(json.dumps({"symbols": symbols, "fields": fields, "sizes": sizes}, sort_keys=True))
+        found = {"symbols": symbols, "fields": fields, "sizes": sizes, "sections": sections(elf)}
+    print(json.dumps(found, sort_keys=True))
 
 
 if __name__ == "__main__":

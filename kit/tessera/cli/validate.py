@@ -35,7 +35,8 @@ def validate(
         list[str] | None,
         typer.Option(
             "--scenario",
-            help="Only this one; may be repeated. churn and crash run only so: they take long.",
+            help="Only this one; may be repeated. churn, crash, xtest and cost run only so: they "
+            "take long. xtest:1004,1006 runs these cases only, cost:2 counts everything twice.",
         ),
     ] = None,
     logs: Annotated[

@@ -17,6 +17,7 @@ from tessera.errors import TesseraError
 TIMEOUT = 30.0  # seconds for an answer to a packet other than one that lets the guest run
 _GENERAL = 31  # x0 to x30 come first in the answer to `g`, then sp and pc, each of 8 bytes
 _INTERRUPT = b"\x03"
+_STEP, _STEP_WITHOUT_INTERRUPTS = 1, 2  # QEMU's own flags; 4 stops the clock
 STOPPED_BY_US = 2  # SIGINT, in the stub's answer
 
 
@@ -144,6 +145,14 @@ class Stub:
     def unwatch(self, address: int) -> None:
         """Do not stop there any more."""
         self.ask(f"z0,{address:x},4")
+
+    def keep_time(self) -> None:
+        """Let the guest's clock go on in single steps, which take no interrupts even so.
+
+        Where QEMU counts instructions, it may stand still for good when a step stops the clock.
+        """
+        if self.ask(f"Qqemu.sstep={_STEP | _STEP_WITHOUT_INTERRUPTS:x}") != "OK":
+            raise TesseraError("QEMU's gdb stub does not say how it steps", where="gdb stub")
 
     # --- running ---------------------------------------------------------------------------------
 

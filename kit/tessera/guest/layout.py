@@ -8,7 +8,7 @@ Non-goals: reading anything out of a running guest (see `tessera.guest.recorder`
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tessera import resources
@@ -28,6 +28,7 @@ class Layout:
     fields: dict[str, int]  # "struct.field" -> bytes from its start
     sizes: dict[str, int]  # struct -> bytes
     where: str  # the file
+    sections: dict[str, int] = field(default_factory=dict)  # text, data, bss -> bytes
 
     def symbol(self, *names: str) -> int:
         """The address of the first of these names. Raises `TesseraError` when there is none."""
@@ -72,4 +73,4 @@ def layout_of(build: Build) -> Layout:
     found = cache.entry(f"layouts/{key}", make) / "layout.json"
     data = json.loads(found.read_text(encoding="utf-8"))
     symbols = {name: (address, size) for name, (address, size) in data["symbols"].items()}
-    return Layout(symbols, data["fields"], data["sizes"], str(build.elf))
+    return Layout(symbols, data["fields"], data["sizes"], str(build.elf), data["sections"])

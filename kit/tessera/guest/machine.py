@@ -66,6 +66,10 @@ class Guest:
         self._qemu.command("stop")
         return self._qemu.read_physical(qemu.SECURE_RAM_BASE, qemu.SECURE_RAM_SIZE)
 
+    def instructions(self) -> int:
+        """Instructions that a stopped guest has executed; it was booted with `counting`."""
+        return self._qemu.instructions()
+
     def cont(self) -> None:
         """Let a stopped guest go on."""
         self._qemu.command("cont")
@@ -114,15 +118,17 @@ def boot(
     log_folder: Path | None = None,
     lifetime: float = qemu.LIFETIME,
     watch: Callable[[socket.socket], None] | None = None,
+    counting: bool = False,
 ) -> Iterator[Guest]:
     """Boot `build` with trusted applications `tas` and `extra_files` (guest path -> content).
 
     Console logs go to `<log_folder>/<name>.linux.log` and `.optee.log`. QEMU is killed
     after `lifetime` seconds at the latest. With `watch` the guest has one processor and waits for
-    its gdb stub, whose socket `watch` is given and must serve from a thread of its own. Raises
+    its gdb stub, whose socket `watch` is given and must serve from a thread of its own. With
+    `counting` it has one processor as well, and its instructions are counted. Raises
     `TesseraError` when parts are missing or the guest does not come up.
     """
-    cpus = qemu.CPUS if watch is None else 1
+    cpus = 1 if watch is not None or counting else qemu.CPUS
     parts = toolchain.require()
     console_log, secure_log = _fresh_logs((log_folder or LOG_FOLDER).resolve(), name)
     kernel = next((parts.package(parts.kernel) / "boot").glob("vmlinuz-*"))
@@ -136,7 +142,15 @@ def boot(
             *("-device", f"loader,file={archive},addr={devicetree.INITRD_ADDRESS:#x}"),
         ]
         halted = watch is not None
-        machine = qemu.Qemu(words, console_log, secure_log, lifetime, cpus=cpus, halted=halted)
+        machine = qemu.Qemu(
+            words,
+            console_log,
+            secure_log,
+            lifetime,
+            cpus=cpus,
+            halted=halted,
+            counting=counting,
+        )
         try:
             if watch is not None:
                 watch(machine.debugger)

@@ -40,7 +40,8 @@ def machine_words(cpus: int = CPUS) -> list[str]:
 class Qemu:
     """A running QEMU with a console socket, a secure-console log and a QMP socket.
 
-    With `halted` it also has a gdb stub, on `debugger`, and starts when that one says so.
+    With `halted` it also has a gdb stub, on `debugger`, and starts when that one says so. With
+    `counting` an instruction takes a nanosecond of the guest's time, and all of them are counted.
     """
 
     def __init__(
@@ -52,8 +53,10 @@ class Qemu:
         *,
         cpus: int = CPUS,
         halted: bool = False,
+        counting: bool = False,
     ) -> None:
         self.expired = False
+        self._asking = threading.Lock()
         self.console, theirs = socket.socketpair()
         self._qmp, qmp_theirs = socket.socketpair()
         self._buffer = b""
@@ -75,6 +78,9 @@ class Qemu:
             "-mon",
             "chardev=monitor,mode=control",
             *(_stub_words(files[2]) if halted else []),
+            # Not sleep=off: a stop by the gdb stub would then move the clock to the next alarm, and
+            # to the end of time where none is set.
+            *(["-icount", "shift=0"] if counting else []),
         ]
         self.started = time.monotonic()
         with console_log.with_suffix(".qemu").open("wb") as errors:
@@ -117,11 +123,18 @@ class Qemu:
         process.kill_group(self._process)
 
     def command(self, name: str, **arguments: object) -> Any:
-        """Send a QMP command and return its answer. Raises `TesseraError` when QEMU refuses."""
-        if not self._ready_for_qmp:
-            self._read_message()  # the greeting
-            self._ready_for_qmp = True
-            self.command("qmp_capabilities")
+        """Send a QMP command and return its answer. Raises `TesseraError` when QEMU refuses.
+
+        May be called from any thread.
+        """
+        with self._asking:
+            if not self._ready_for_qmp:
+                self._read_message()  # the greeting
+                self._ready_for_qmp = True
+                self._ask("qmp_capabilities", {})
+            return self._ask(name, arguments)
+
+    def _ask(self, name: str, arguments: dict[str, object]) -> Any:
         self._qmp.sendall(json.dumps({"execute": name, "arguments": arguments}).encode())
         while True:
             message = self._read_message()
@@ -129,6 +142,16 @@ class Qemu:
                 raise TesseraError(f"QEMU refused {name}: {message['error']}", where="QMP")
             if "return" in message:
                 return message["return"]
+
+    def instructions(self) -> int:
+        """How many instructions the stopped guest has executed since its start, with `counting`.
+
+        Raises `TesseraError` when this QEMU does not tell.
+        """
+        answer = self.command("query-replay")
+        if not isinstance(answer, dict) or "icount" not in answer:
+            raise TesseraError("QEMU does not tell its instruction count", where="QMP")
+        return int(answer["icount"])
 
     def _read_message(self) -> dict[str, Any]:
         while b"\n" not in self._buffer:

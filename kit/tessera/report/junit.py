@@ -81,7 +81,7 @@ def _scenario(results: Results, scenario: Scenario) -> ET.Element:
         sides = {"unpatched": scenario.unpatched, "patched": scenario.patched}
         text = "\n".join(f"{name}: {side.detail}" for name, side in sides.items() if side)
         problem = ET.SubElement(case, "failure", type="scenario", message=_clean(scenario.doc))
-        problem.text = _clean(text)
+        problem.text = _clean("\n".join([text, *scenario.differs]))
     return case
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tessera.report.prose import trace_lines
+from tessera.report.view import costs_of, differences
 from tessera.results import Obligation, Results
 
 
@@ -34,7 +35,7 @@ def _spec(results: Results) -> list[str]:
     for obligation in expected:
         out += ["<details>", f"<summary>{obligation.id} breaks, as expected</summary>", ""]
         out += [*_full(obligation), "</details>", ""]
-    return out + _scenarios(results) + _mutants(results) + _patch(results)
+    return out + _scenarios(results) + _costs(results) + _mutants(results) + _patch(results)
 
 
 def _full(obligation: Obligation) -> list[str]:
@@ -72,6 +73,25 @@ def _scenarios(results: Results) -> list[str]:
         ]
         good = "skipped" if scenario.skipped else "yes" if scenario.met else "**no**"
         out.append(f"| {scenario.name} | {sides[0]} | {sides[1]} | {good} |")
+    out.append("")
+    for scenario in results.scenarios:
+        lines = differences(scenario)
+        out += [f"- {scenario.name}: {_cell(line)}" for line in lines] + ([""] if lines else [])
+    return out
+
+
+def _costs(results: Results) -> list[str]:
+    rows = costs_of(results)
+    if not rows:
+        return []
+    out = ["### What the policy costs", ""]
+    out += [
+        "| what | unit | unpatched | patched | added | at most |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        cells = (row.what, row.unit, row.unpatched, row.patched, row.added, row.most)
+        out.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
     return [*out, ""]
 
 

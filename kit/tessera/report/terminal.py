@@ -49,6 +49,11 @@ def print_summary(results: Results, console: Console) -> None:
         )
     if results.scenarios:
         console.print(_scenarios(results.scenarios))
+        for scenario in results.scenarios:
+            for line in view.differences(scenario):
+                console.print(_indented(f"[red]{scenario.name}[/]  {escape(line)}"))
+    if page.costs:
+        console.print(_costs(page.costs))
     for why in page.skipped:
         console.print(f"[yellow]skipped[/]  {escape(why)}", soft_wrap=True)
     tone = {"good": "bold green", "bad": "bold red", "open": "bold yellow"}[page.summary.tone]
@@ -149,6 +154,18 @@ def _scenarios(scenarios: tuple[Scenario, ...]) -> Table:
             _side(scenario.unpatched),
             _side(scenario.patched),
             met,
+        )
+    return table
+
+
+def _costs(rows: Sequence[view.CostRow]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("what the policy costs", "unit", "unpatched", "patched", "added", "at most"):
+        right = heading not in ("what the policy costs", "unit")
+        table.add_column(heading, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(
+            escape(row.what), row.unit, row.unpatched, row.patched, row.added, f"[dim]{row.most}[/]"
         )
     return table
 

@@ -14,7 +14,7 @@ from tessera.report.diff import Diff, parse_patch
 from tessera.report.mutation import MutationView, mutation_of
 from tessera.report.picture import Picture, trace_pictures
 from tessera.report.strip import groups_of
-from tessera.results import Obligation, PatchInfo, Results, Scenario, Step, Strip
+from tessera.results import Cost, Obligation, PatchInfo, Results, Scenario, Step, Strip
 
 MARKS = {
     "PROVED": "✓",
@@ -25,6 +25,9 @@ MARKS = {
     "VACUOUS": "∅",
     "ERROR": "!",
 }
+
+DIFFERENCES = 10
+"""Differences between the sides of a scenario that are shown; the document holds all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,19 @@ class ScenarioView:
 
     scenario: Scenario
     figures: tuple[tuple[str, str, str], ...]
+    differs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CostRow:
+    """What one thing takes, in words: the least of several runs; `most` where they differ."""
+
+    what: str
+    unit: str
+    unpatched: str
+    patched: str
+    added: str
+    most: str  # of the unpatched, of the patched
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +150,7 @@ class Page:
     counts: tuple[tuple[str, int], ...]  # of all obligations, per verdict
     unmet: int
     mutation: MutationView | None
+    costs: tuple[CostRow, ...]
 
 
 def page_of(results: Results) -> Page:
@@ -146,11 +163,12 @@ def page_of(results: Results) -> Page:
         policies_of(results.obligations),
         tuple(_trace(same, i, groups) for i, same in enumerate(traced, start=1)),
         _patch(results.patch) if results.patch else None,
-        tuple(ScenarioView(s, _figures(s)) for s in results.scenarios),
+        tuple(ScenarioView(s, _figures(s), differences(s)) for s in results.scenarios),
         tuple(dict.fromkeys(s.skipped for s in results.scenarios if s.skipped)),
         _counts(results.obligations),
         sum(not o.met for o in results.obligations),
         mutation_of(results.mutants) if results.mutants else None,
+        costs_of(results),
     )
 
 
@@ -313,10 +331,35 @@ def _patch(info: PatchInfo) -> PatchView:
 
 
 def _figures(scenario: Scenario) -> tuple[tuple[str, str, str], ...]:
+    if scenario.costs:
+        return ()  # they have a table of their own
     left = scenario.unpatched.figures if scenario.unpatched else {}
     right = scenario.patched.figures if scenario.patched else {}
     names = dict.fromkeys([*left, *right])
     return tuple((name, figure(left.get(name)), figure(right.get(name))) for name in names)
+
+
+def costs_of(results: Results) -> tuple[CostRow, ...]:
+    """The rows of the table "What the policy costs", of all scenarios that measured any."""
+    return tuple(_cost(cost) for scenario in results.scenarios for cost in scenario.costs)
+
+
+def _cost(cost: Cost) -> CostRow:
+    least, most = (cost.unpatched, cost.patched), (cost.unpatched_most, cost.patched_most)
+    return CostRow(
+        cost.what,
+        cost.unit,
+        figure(cost.unpatched),
+        figure(cost.patched),
+        ("+" if cost.added > 0 else "") + figure(cost.added),
+        " / ".join(figure(value) for value in most) if most != least else "",
+    )
+
+
+def differences(scenario: Scenario, limit: int = DIFFERENCES) -> tuple[str, ...]:
+    """What the two sides did not do alike: the first `limit`, and how many more there are."""
+    shown, rest = scenario.differs[:limit], len(scenario.differs) - limit
+    return (*shown, f"and {rest} more") if rest > 0 else shown
 
 
 def figure(value: float | None) -> str:
@@ -325,7 +368,7 @@ def figure(value: float | None) -> str:
         return "–"
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}".replace(",", "\u202f")
-    return f"{value:.3g}"
+    return f"{value:.3g}" if abs(value) < 1000 else figure(round(value))
 
 
 def seconds(value: float) -> str:

@@ -43,11 +43,15 @@ class Bench:
 
     @contextmanager
     def boot(
-        self, scenario: str, watch: Callable[[socket.socket], None] | None = None
+        self,
+        scenario: str,
+        watch: Callable[[socket.socket], None] | None = None,
+        *,
+        counting: bool = False,
     ) -> Iterator[machine.Guest]:
         """A fresh guest for a scenario; its console logs bear the scenario's and side's name.
 
-        `watch` is as in `machine.boot`.
+        `watch` and `counting` are as in `machine.boot`.
         """
         with machine.boot(
             self.build,
@@ -56,6 +60,7 @@ class Bench:
             name=f"{scenario}.{self.side}",
             log_folder=self.log_folder,
             watch=watch,
+            counting=counting,
         ) as guest:
             yield guest
 

@@ -15,9 +15,11 @@ from pathlib import Path
 
 from tessera.errors import TesseraError
 from tessera.guest import build, machine, process, qemu, toolchain
-from tessera.guest.scenarios import churn, crash, infer, isolate, residue, starve
+from tessera.guest.scenarios import churn, cost, crash, infer, isolate, residue, starve, xtest
 from tessera.guest.scenarios.bench import Bench, InconclusiveError, prepare
-from tessera.results import Outcome, Scenario
+from tessera.results import Cost, Outcome, Scenario
+
+Trial = Callable[[Bench], Outcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +28,12 @@ class Definition:
 
     name: str
     doc: str
-    trial: Callable[[Bench], Outcome]
+    trial: Trial
     unpatched_passes: bool
     asked: bool = False  # takes minutes: runs only when it is asked for by name
+    chosen: Callable[[str], Trial] | None = None  # what `name:text` asks for
+    differs: Callable[[Outcome, Outcome], tuple[str, ...]] | None = None  # must be the same
+    costs: Callable[[Outcome, Outcome], tuple[Cost, ...]] | None = None
 
 
 DEFINITIONS = (
@@ -38,6 +43,24 @@ DEFINITIONS = (
     Definition(isolate.NAME, isolate.DOC, isolate.trial, True),
     Definition(churn.NAME, churn.DOC, churn.trial, True, asked=True),
     Definition(crash.NAME, crash.DOC, crash.trial, False, asked=True),
+    Definition(
+        xtest.NAME,
+        xtest.DOC,
+        xtest.trial,
+        True,
+        asked=True,
+        chosen=xtest.chosen,
+        differs=xtest.differs,
+    ),
+    Definition(
+        cost.NAME,
+        cost.DOC,
+        cost.trial,
+        True,
+        asked=True,
+        chosen=cost.chosen,
+        costs=cost.costs,
+    ),
 )
 
 QUICK = tuple(definition for definition in DEFINITIONS if not definition.asked)
@@ -54,6 +77,7 @@ def run_scenarios(
 ) -> tuple[Scenario, ...]:
     """Put OP-TEE without and with `patch_text` to the scenarios `names`, or to the quick ones.
 
+    A name may say more: `xtest:1004,1006` runs these cases, `cost:2` counts everything twice.
     `expect_patched` says which scenarios the patched side passes (default: all of them). Logs go
     below `log_folder`. Raises `TesseraError` when parts are missing or a build fails; a guest that
     panics is an outcome, not an error.
@@ -76,15 +100,29 @@ def run_scenarios(
 
 
 def _select(names: Sequence[str]) -> list[Definition]:
+    return [_named(name) for name in names] or list(QUICK)
+
+
+def _named(text: str) -> Definition:
     known = {definition.name: definition for definition in DEFINITIONS}
-    for name in names:
-        if name not in known:
-            raise TesseraError(
-                f"there is no scenario {name}",
-                where="--scenario",
-                remedy=f"one of: {', '.join(known)}",
-            )
-    return [known[name] for name in names] or list(QUICK)
+    name, colon, more = text.partition(":")
+    if name not in known:
+        raise TesseraError(
+            f"there is no scenario {name}",
+            where="--scenario",
+            remedy=f"one of: {', '.join(known)}",
+        )
+    if not colon:
+        return known[name]
+    chosen = known[name].chosen
+    if chosen is None:
+        able = ", ".join(f"{d.name}:" for d in DEFINITIONS if d.chosen)
+        raise TesseraError(
+            f"the scenario {name} takes nothing after a colon",
+            where=f"--scenario {text}",
+            remedy=f"--scenario {name}; these take something: {able}",
+        )
+    return dataclasses.replace(known[name], trial=chosen(more))
 
 
 def _try(definition: Definition, bench: Bench) -> tuple[Outcome, bool]:
@@ -110,6 +148,9 @@ def _compare(
     as_expected = (
         unpatched.passed == definition.unpatched_passes and patched.passed == expect_patched
     )
+    told = told_unpatched and told_patched
+    # What only one side did is named even where the other one broke off.
+    differs = definition.differs(unpatched, patched) if definition.differs else ()
     return Scenario(
         name=definition.name,
         doc=definition.doc,
@@ -118,7 +159,9 @@ def _compare(
         expect_unpatched=definition.unpatched_passes,
         expect_patched=expect_patched,
         # A trial that could not tell is never what was expected, even where a failure was.
-        met=as_expected and told_unpatched and told_patched,
+        met=as_expected and told and not differs,
+        differs=differs,
+        costs=definition.costs(unpatched, patched) if definition.costs and told else (),
     )
 
 
