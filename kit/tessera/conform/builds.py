@@ -53,7 +53,7 @@ def run(spec: Spec, ready: Prepared, options: Options) -> Iterator[Check]:
         told = "which versions apt offers is not known; only the one tree is looked at"
         yield Check(TIER, f"{TIER}/offered", "SKIPPED", told, remedy=releases.MEND)
     for version in versions(ready.original, offered or (), alone=given is not None):
-        yield from survey(spec, version, given, options.progress)
+        yield from survey(spec, version, given, options.progress, CONFIGURATIONS)
 
 
 def versions(
