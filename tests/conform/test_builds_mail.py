@@ -80,6 +80,7 @@ def test_a_mail_without_context_is_misplaced_by_git_and_noticed() -> None:
     check = mail_roundtrip.taken("n", TOY_TREE, made.text)
     assert check.verdict == "DIFFERS"
     assert check.detail == "after git am the tree is not what it must be"
+    assert check.remedy.startswith("emit the patch with context")
 
 
 def test_a_commit_by_somebody_else_is_noticed(tmp_path: Path) -> None:

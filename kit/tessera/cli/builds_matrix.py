@@ -27,7 +27,7 @@ def matrix(checks: Sequence[Check]) -> Table:
     cells = cells_of(checks)
     labels = list(dict.fromkeys(label for label, _ in cells))
     table = Table(box=None, pad_edge=False)
-    table.add_column("compiled without a new warning", overflow="fold")
+    table.add_column("builds", overflow="fold")
     for label in labels:
         table.add_column(escape(label))
     for row in dict.fromkeys(row for _, row in cells):

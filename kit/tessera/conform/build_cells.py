@@ -78,17 +78,16 @@ class Configuration:
         return {**self.core.settings, **self.settings}
 
 
-def _both(name: str, **settings: str) -> tuple[Configuration, Configuration]:
-    made = [Configuration(f"{c.name}/{name}", c, settings) for c in (CORE_64, CORE_32)]
-    return made[0], made[1]
-
-
+_SETTINGS = {
+    "stats": {"CFG_WITH_STATS": "y"},
+    "no-stats": {"CFG_WITH_STATS": "n"},
+    "virtualization-stats": {"CFG_WITH_STATS": "y", "CFG_NS_VIRTUALIZATION": "y"},
+    "virtualization-no-stats": {"CFG_WITH_STATS": "n", "CFG_NS_VIRTUALIZATION": "y"},
+    "pager": {"CFG_WITH_STATS": "y", "CFG_WITH_PAGER": "y"},
+}
 CONFIGURATIONS = (
-    *_both("stats", CFG_WITH_STATS="y"),
-    *_both("no-stats", CFG_WITH_STATS="n"),
-    *_both("virtualization-stats", CFG_WITH_STATS="y", CFG_NS_VIRTUALIZATION="y"),
-    *_both("virtualization-no-stats", CFG_WITH_STATS="n", CFG_NS_VIRTUALIZATION="y"),
-    *_both("pager", CFG_WITH_STATS="y", CFG_WITH_PAGER="y"),
+    *(Configuration(f"64/{name}", CORE_64, asked) for name, asked in _SETTINGS.items()),
+    *(Configuration(f"32/{name}", CORE_32, asked) for name, asked in _SETTINGS.items()),
     Configuration("32/lpae", CORE_32, {"CFG_WITH_STATS": "y", "CFG_WITH_LPAE": "y"}),
 )
 

@@ -54,11 +54,17 @@ def taken(name: str, tree: Path, mail: str) -> Check:
             told = str(error)
             return Check(
                 "builds", name, "DIFFERS", told.splitlines()[0], seconds=seconds,
-                trace=(*steps, *told.splitlines()),
+                trace=(*steps, *told.splitlines()), remedy=_remedy(mail),
             )  # fmt: skip
     told = "; ".join(steps)
     seconds = time.perf_counter() - began
     return Check("builds", name, "AGREES", told, {"files": len(files)}, seconds)
+
+
+def _remedy(mail: str) -> str:
+    """What to do about a patch whose insertions have no context: git cannot tell where they go."""
+    bare = re.search(r"^@@ -[1-9]\d*,0 \+", mail, re.MULTILINE)
+    return "emit the patch with context: tessera patch SPEC --tree TREE -o FILE" if bare else ""
 
 
 def _made(repository: Path) -> None:
