@@ -11,7 +11,9 @@ from rich.console import Console
 
 from tessera.errors import TesseraError
 from tessera.guest import build
-from tessera.guest.meter import ALLOC, CLOSE, FREE, OPEN, Counted
+from tessera.guest.gdbstub import Registers, Stub
+from tessera.guest.layout import Layout
+from tessera.guest.meter import ALLOC, CLOSE, FREE, OPEN, Counted, Meter
 from tessera.guest.scenarios import cost, run
 from tessera.guest.scenarios.bench import InconclusiveError, prepare
 from tessera.report import html, markdown, terminal, view
@@ -146,10 +148,35 @@ def test_other_scenarios_take_nothing_after_a_colon() -> None:
 # --- on a real OP-TEE -----------------------------------------------------------------------------
 
 
+class Stepping(Meter):
+    """Goes through one allocation instruction by instruction; it is none of those compared."""
+
+    steps = 0
+    counted_as = 0
+
+    def _called(self, stub: Stub, kind: str, regs: Registers) -> None:
+        if self.steps or kind != ALLOC or self._shift_of(stub, regs.x[0]) is None:
+            super()._called(stub, kind, regs)
+            return
+        began, now = self._counter(), regs
+        while (now.pc, now.sp) != (regs.link, regs.sp):
+            stub.ask("s")
+            self.steps += 1
+            now = stub.registers()
+        self.counted_as = self._counter() - began
+
+
 @pytest.mark.guest
 def test_the_patched_op_tee_clears_what_it_frees(
-    patched_build: build.Build, tmp_path: Path
+    patched_build: build.Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    meters: list[Stepping] = []
+
+    def stepping(place: Layout) -> Stepping:
+        meters.append(Stepping(place))
+        return meters[0]
+
+    monkeypatch.setattr(cost, "Meter", stepping)
     sizes = (64 * 1024, 256 * 1024)
     shown = cost.trial(prepare(patched_build, "patched", tmp_path), 1, sizes)
     figures = shown.figures
@@ -157,3 +184,5 @@ def test_the_patched_op_tee_clears_what_it_frees(
     assert figures["open_inference"] > figures["close_inference"] > figures["free_65536"]
     assert 100 < figures["alloc_ordinary"] < 100_000
     assert figures["text"] > 100_000
+    assert meters[0].steps > 100
+    assert meters[0].counted_as == meters[0].steps, "QEMU's count is that of single steps"

@@ -15,9 +15,12 @@ SYMBOLS = {
     "tee_ta_open_session": (0x3300, 4),
     "tee_ta_close_session": (0x3400, 4),
     "sec_mem_free": (0x3500, 4),
+    "thread_state_suspend": (0x3600, 4),
+    "thread_resume": (0x3700, 4),
 }
 WIDE = dataclasses.replace(LAYOUT, symbols={**LAYOUT.symbols, **SYMBOLS})
-AT = {OPEN: 0x2300, CLOSE: 0x2400, FREE: 0x2500, ALLOC: 0x2000, "unlink": 0x2200}  # as mapped
+AT = {OPEN: 0x2300, CLOSE: 0x2400, FREE: 0x2500, ALLOC: 0x2000}  # as mapped
+AT |= {"unlink": 0x2200, "suspend": 0x2600, "resume": 0x2700}
 BOOT = [{1: 0x8000, 30: 0x2100, 32: 0x2000}, {32: 0x2100}]
 
 
@@ -80,6 +83,21 @@ def test_calls_are_counted_from_entry_to_return(fake: FakeStub) -> None:
         Counted("phase", CLOSE, 100, 0, 0, TA, 0),
     ]
     assert "Qqemu.sstep=3" in fake.asked, "a step that stops the clock may stop it for good"
+
+
+def test_what_linux_does_meanwhile_is_taken_off(fake: FakeStub) -> None:
+    linux = [enter("suspend", 0, 0), enter("resume", 0, 0)]
+    starts = enter("resume", 0, 0)
+    optee(fake, [starts, enter(OPEN, CODE, 0x900), *linux, *linux, leave(CODE, 0x900)])
+    (only,) = metered(fake, [100, 110, 1110, 1120, 5120, 5130]).counted
+    assert only.instructions == 30, "10 before, between and after"
+
+
+def test_a_thread_that_starts_meanwhile_takes_nothing_off_twice(fake: FakeStub) -> None:
+    ours = [enter("suspend", 0, 0), enter("resume", 0, 0), enter("resume", 0, 0)]
+    optee(fake, [enter(OPEN, CODE, 0x900), *ours, leave(CODE, 0x900)])
+    (only,) = metered(fake, [100, 110, 1110, 1130]).counted
+    assert only.instructions == 30
 
 
 def test_a_refused_request_has_no_size(fake: FakeStub) -> None:

@@ -195,6 +195,18 @@ def test_runs_that_are_alike_are_met_though_a_case_fails(compared: Compared) -> 
     )
 
 
+def test_errors_that_a_case_passes_over_are_told_and_not_compared(compared: Compared) -> None:
+    poor = WHOLE.replace("a line of the kernel", "TEEC_ERROR_OUT_OF_MEMORY - ignored\n" * 2 + "x")
+    found = compared(WHOLE, poor)
+    assert (found.met, found.differs) == (True, ())
+    assert found.patched is not None and found.unpatched is not None
+    assert found.patched.detail.endswith(
+        "1 skipped; regression_0202_pear passes over 2 TEEC_ERROR_OUT_OF_MEMORY"
+    )
+    assert found.patched.figures["errors_ignored"] == 2
+    assert found.unpatched.figures["errors_ignored"] == 0
+
+
 BETTER = PLUM.replace("0303.1 FAILED", "0303.1 OK").replace("0303 FAILED", "0303 OK")
 
 

@@ -2,8 +2,9 @@
 
 Goal: for each call of the functions that a policy touches, the instructions between its first one
 and the one that it returns to, read from QEMU's own count while the gdb stub holds the guest; the
-OP-TEE under test is unchanged. What a call waits for on its way (a request to Linux, an interrupt)
-is counted with it, so the least of several equal calls is the figure to look at.
+OP-TEE under test is unchanged. What Linux does meanwhile, asked by OP-TEE or by an interrupt, is
+taken off; leaving and coming back are not, so the least of several equal calls is the figure to
+look at.
 Non-goals: time, caches, and what real hardware makes of it; judging.
 """
 
@@ -25,6 +26,13 @@ _FUNCTIONS = {
     FREE: ("sec_mem_free",),
 }
 _UNLINK = "unlink"  # tee_mm_free, inside of FREE: it tells what is freed
+_LEAVE = "leave"  # a thread is put aside, on its way to Linux
+_BACK = "back"  # it goes on
+_MARKS = {
+    _UNLINK: ("tee_mm_free",),
+    _LEAVE: ("thread_state_suspend",),
+    _BACK: ("thread_resume",),
+}
 _POOLS = ("nex_core_pool", "nex_ta_pool")
 
 
@@ -51,7 +59,7 @@ class _Call:
     kind: str
     back: int
     sp: int
-    start: int
+    start: int  # the count, less what was away before
     owner: str
     shift: int
     depth: int
@@ -70,6 +78,8 @@ class Meter(Watcher):
         self.counted: list[Counted] = []
         self._phase = ""
         self._counter: Callable[[], int] = lambda: 0
+        self._away = 0  # instructions since `begin` for which Linux had the processor
+        self._left: int | None = None  # the count when it got it, while it has it
         self._calls: list[_Call] = []
         self._entries: dict[int, str] = {}
         self._backs: set[int] = set()
@@ -100,7 +110,7 @@ class Meter(Watcher):
         super()._find_offset(stub)
 
     def _watch_calls(self, stub: Stub) -> None:
-        for kind, symbols in {**_FUNCTIONS, _UNLINK: ("tee_mm_free",)}.items():
+        for kind, symbols in {**_FUNCTIONS, **_MARKS}.items():
             address = self._mapped(*symbols)
             self._entries[address] = kind
             stub.watch(address)
@@ -115,15 +125,24 @@ class Meter(Watcher):
         kind = self._entries.get(regs.pc)
         if kind == _UNLINK:
             self._unlinked(stub, regs.x[0])
+        elif kind == _LEAVE:
+            self._left = self._counter()
+        elif kind == _BACK:
+            self._came_from_linux()
         elif kind is not None:
             self._called(stub, kind, regs)
+
+    def _came_from_linux(self) -> None:
+        if self._left is not None:  # else a thread that starts
+            self._away += self._counter() - self._left
+        self._left = None
 
     def _called(self, stub: Stub, kind: str, regs: Registers) -> None:
         shift = self._shift_of(stub, regs.x[0]) if kind == ALLOC else 0
         if shift is None:
             return  # a pool of virtual addresses
         owner = self._owner(stub)
-        depth, start = len(self._calls), self._counter()
+        depth, start = len(self._calls), self._counter() - self._away
         self._calls.append(_Call(kind, regs.link, regs.sp, start, owner, shift, depth))
         if regs.link not in self._backs:
             self._backs.add(regs.link)
@@ -149,7 +168,7 @@ class Meter(Watcher):
         if found.kind == ALLOC and entry:
             granules = self._field(stub, entry, "_tee_mm_entry_t.size", 4)
             found.size, found.block = granules << found.shift, entry
-        spent = self._counter() - found.start
+        spent = self._counter() - self._away - found.start
         if spent <= 0:
             raise TesseraError("QEMU counts no instructions")
         self.counted.append(

@@ -19,6 +19,7 @@ _CASE = re.compile(rf"^\* ({_NAME})(?: (.*))?$")
 _SUBTEST = re.compile(rf"^o ({_NAME}(?:\.\d+)+)(?: (.*))?$")
 _END = re.compile(rf"^  ({_NAME}(?:\.\d+)*) (OK|FAILED)\b")
 _SKIP = re.compile(r"\bskip(?:ping|ped)?\b", re.IGNORECASE)
+_IGNORED = re.compile(r"\b(TEEC?_ERROR_\w+)\b.*\bignored\b")
 _CHECKS = re.compile(r"^(\d+) subtests? of which (\d+) failed$")
 _CASES = re.compile(r"^(\d+) test cases? of which (\d+) failed$")
 
@@ -27,7 +28,8 @@ _CASES = re.compile(r"^(\d+) test cases? of which (\d+) failed$")
 class Case:
     """One case: `status`, and that of each of its subtests by number, in order.
 
-    `skips` are the lines that say that a part of it was left out.
+    `skips` are the lines that say that a part of it was left out, `ignored` the errors that the
+    case itself passes over.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Case:
     status: str = CUT
     subtests: dict[str, str] = field(default_factory=dict)
     skips: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
 
     @property
     def verdict(self) -> str:
@@ -76,6 +79,8 @@ def parse(text: str) -> Transcript:
             totals["checks"] = int(match[1]), int(match[2])
         elif match := _CASES.match(line):
             totals["cases"] = int(match[1]), int(match[2])
+        elif current and (match := _IGNORED.search(line)):
+            current.ignored.append(match[1])
         elif current and _SKIP.search(line):
             current.skips.append(line.strip())
     return Transcript(cases, totals.get("checks", (0, 0))[0], _broken(cases, totals))
