@@ -1,8 +1,9 @@
 """Scenario `xtest`: OP-TEE's own regression tests, case by case the same on both sides.
 
 A side passes when the run comes to its end. Which cases fail is compared: one that fails on both
-sides fails without the policy, too, and says nothing about it. Errors that a case itself passes over
-(memory that runs out with several TAs at once) depend on timing; they are told, and not compared.
+sides fails without the policy, too, and says nothing about it. Errors that a case itself passes
+over (memory that runs out with several TAs at once) depend on timing; they are told, and not
+compared.
 """
 
 from __future__ import annotations
