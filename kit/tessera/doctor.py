@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tessera import __version__, resources
 from tessera.errors import TesseraError
-from tessera.guest import cache, hosttools, modelchecker, toolchain
+from tessera.guest import cache, checkpatch, hosttools, modelchecker, toolchain
 
 CORE = "core"
 HOST = "host tools"
@@ -116,6 +116,12 @@ def _guest() -> Iterator[Part]:
     version = checker.version if checker else ""
     mend = "" if checker else modelchecker.MEND
     yield Part(GUEST, "cbmc (optional)", checker is not None, version, mend)
+    style = checkpatch.at_hand()
+    mend = "" if style else checkpatch.MEND
+    yield Part(GUEST, "checkpatch.pl (optional)", bool(style), style.version if style else "", mend)
+    for tool in hosttools.FOR_BUILDS:
+        mend = "" if tool.found() else checkpatch.MEND
+        yield Part(GUEST, f"{tool.package} (optional)", tool.found(), "", mend)
 
 
 def _listed(specs: Iterable[str]) -> list[str]:

@@ -59,10 +59,7 @@ TOOLS = (
 )
 
 # What `tessera conform --tier builds` needs besides; nothing else does.
-FOR_BUILDS = (
-    Tool("gcc-arm-linux-gnueabihf", program="arm-linux-gnueabihf-gcc"),
-    Tool("patch", program="patch"),
-)
+FOR_BUILDS = (Tool("gcc-arm-linux-gnueabihf", program="arm-linux-gnueabihf-gcc"),)
 
 
 def missing(tools: tuple[Tool, ...] | None = None) -> list[Tool]:
