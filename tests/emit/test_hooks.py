@@ -57,6 +57,19 @@ def test_missing_function_names_the_nearest(toy_tree: Path, priority: Spec) -> N
         make_patch(priority, toy_tree)
 
 
+def test_a_function_of_another_name_is_known_by_its_statements(
+    toy_tree: Path, priority: Spec
+) -> None:
+    change(toy_tree, TEE_MM, "tee_mm_alloc_flags(", "reserve(")
+    with pytest.raises(TesseraError) as info:
+        make_patch(priority, toy_tree)
+    assert re.search(
+        r"there is no tee_mm_alloc_flags or tee_mm_alloc; "
+        r"nearest is reserve in line \d+$",
+        info.value.message,
+    )
+
+
 def test_two_places_are_one_too_many(toy_tree: Path, priority: Spec) -> None:
     change(toy_tree, TEE_MM, "\tnn->pool = pool;", "\tnn->pool = pool;\n\tnn->pool = pool;")
     with pytest.raises(TesseraError, match="2 places that match, not one"):

@@ -120,9 +120,18 @@ class Finder:
         return None
 
     def _no_scope(self, hook: Hook) -> TesseraError:
-        names = {scope.name for scope in _scopes(self._parse(hook.file)[1])}
-        near = difflib.get_close_matches(hook.scope[0], sorted(names), n=1, cutoff=0.5)
-        seen = f"; nearest is {near[0]}" if near else ""
+        """The nearest is the function that most hooks of the missing one fit, then the name's."""
+        known = hooks_for(self.tree).hooks
+        same = [h for h in (*known, hook) if (h.file, h.scope) == (hook.file, hook.scope)]
+
+        def nearness(scope: _Scope) -> tuple[int, float, str]:
+            fits = sum(len(_captures(h.query, scope.node)) == 1 for h in same)
+            alike = difflib.SequenceMatcher(None, hook.scope[0], scope.name).ratio()
+            return fits, alike, scope.name
+
+        scopes = list(_scopes(self._parse(hook.file)[1]))
+        near = max(scopes, key=nearness, default=None)
+        seen = f"; nearest is {near.name} in line {near.node.start_point.row + 1}" if near else ""
         return self._error(hook, f"there is no {' or '.join(hook.scope)}{seen}")
 
     def _no_match(self, hook: Hook, scope: _Scope, count: int) -> TesseraError:
