@@ -162,6 +162,41 @@ def test_a_mirror_without_optee_says_so(
         releases.setup()
 
 
+def test_a_compiler_that_only_root_may_install_comes_last(
+    mirror: type[FakeApt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = hosttools.Tool("gcc-arm-linux-gnueabihf", program="no-such-program-here")
+    monkeypatch.setattr(hosttools, "FOR_BUILDS", (absent,))
+    monkeypatch.setattr(hosttools, "_privilege", lambda: None)
+    with pytest.raises(TesseraError, match="gcc-arm-linux-gnueabihf") as caught:
+        releases.setup()
+    assert caught.value.remedy.startswith("sudo apt-get install")
+    assert releases.at_hand() is not None and checkpatch.at_hand() is not None
+
+
+def test_a_missing_compiler_is_installed(
+    mirror: type[FakeApt], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = tmp_path / "bin/arm-gcc"
+    absent = hosttools.Tool("gcc-arm-linux-gnueabihf", file=str(made))
+    asked: list[list[str]] = []
+
+    def run(command: list[object], **_options: object) -> str:
+        asked.append([str(word) for word in command])
+        if "gcc-arm-linux-gnueabihf" in asked[-1]:
+            made.parent.mkdir()
+            made.touch()
+        return ""
+
+    monkeypatch.setattr(hosttools, "FOR_BUILDS", (absent,))
+    monkeypatch.setattr(hosttools, "_privilege", list)
+    monkeypatch.setattr(process, "run", run)
+    hosttools.ensure(lambda _m: None, hosttools.FOR_BUILDS)
+    assert [words[:2] for words in asked] == [["apt-get", "-o"], ["apt-get", "install"]]
+    hosttools.ensure(lambda _m: None, hosttools.FOR_BUILDS)
+    assert len(asked) == 2
+
+
 def test_the_command_lists_the_versions(mirror: type[FakeApt]) -> None:
     done = CliRunner().invoke(app, ["guest", "setup", "--builds"])
     assert done.exit_code == 0, done.output

@@ -48,29 +48,35 @@ def at_hand() -> tuple[Release, ...] | None:
 def setup(
     progress: process.Progress = process.silent, *, refresh: bool = False
 ) -> tuple[Release, ...]:
-    """Install the compilers, fetch every offered source and checkpatch.pl.
+    """Fetch every offered source and checkpatch.pl, and install the 32-bit compiler.
 
     A second call finds everything and uses no network, unless `refresh` asks anew. Raises
     `TesseraError` when apt offers nothing, or a tool cannot be had; a source that cannot be had is
-    no error, but is listed with its reason.
+    no error, but is listed with its reason. The compiler comes last: where only root may install
+    it, all else is there already.
     """
-    hosttools.ensure(progress, (*hosttools.TOOLS, *hosttools.FOR_BUILDS))
+    hosttools.ensure(progress)
     with cache.locked("setup-builds"):
         found = at_hand()
-        if found is not None and checkpatch.at_hand() is not None and not refresh:
-            return found
-        apt.require()
-        private = apt.PrivateApt(cache.root() / "apt-builds", aptsources.main_archive())
-        progress("reading package lists")
-        try:
-            private.update(progress)
-            taken = _fetched(private, progress)
-            if refresh or checkpatch.at_hand() is None:
-                checkpatch.fetch(private, progress)
-        finally:
-            shutil.rmtree(private.folder, ignore_errors=True)
-        record = json.dumps([asdict(release) for release in taken], indent=2)
-        cache.write_text(cache.root() / _RECORD, record + "\n")
+        if found is None or checkpatch.at_hand() is None or refresh:
+            found = _all(progress, refresh=refresh)
+    hosttools.ensure(progress, hosttools.FOR_BUILDS)
+    return found
+
+
+def _all(progress: process.Progress, *, refresh: bool) -> tuple[Release, ...]:
+    apt.require()
+    private = apt.PrivateApt(cache.root() / "apt-builds", aptsources.main_archive())
+    progress("reading package lists")
+    try:
+        private.update(progress)
+        taken = _fetched(private, progress)
+        if refresh or checkpatch.at_hand() is None:
+            checkpatch.fetch(private, progress)
+    finally:
+        shutil.rmtree(private.folder, ignore_errors=True)
+    record = json.dumps([asdict(release) for release in taken], indent=2)
+    cache.write_text(cache.root() / _RECORD, record + "\n")
     return taken
 
 
