@@ -51,6 +51,25 @@ def test_changed_statement_names_hook_wish_and_nearest(toy_tree: Path, priority:
     assert text.startswith(str(toy_tree / TEE_MM))
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        (TEE_MM, "\ttee_mm_add(entry, nn);", "\ttee_mm_insert(entry, nn);"),
+        (TEE_MM, "\nerr:", "\nfailed:"),
+        ("core/mm/fobj.c", "\ttee_mm_free(f->mm);", "\tphys_mem_free(f->mm);"),
+    ],
+)
+def test_the_nearest_is_a_statement_of_the_same_kind(
+    toy_tree: Path, priority: Spec, file: str, old: str, new: str
+) -> None:
+    if old.startswith("\nerr"):
+        change(toy_tree, file, "goto err;", "goto failed;")
+    change(toy_tree, file, old, new)
+    with pytest.raises(TesseraError) as info:
+        make_patch(priority, toy_tree)
+    assert f", `{new.strip()}`" in info.value.message
+
+
 def test_missing_function_names_the_nearest(toy_tree: Path, priority: Spec) -> None:
     change(toy_tree, "core/mm/fobj.c", "sec_mem_free", "sec_mem_release")
     with pytest.raises(TesseraError, match="there is no sec_mem_free; nearest is sec_mem_release"):

@@ -138,14 +138,13 @@ class Finder:
         if count > 1:
             return self._error(hook, f"{scope.name} has {count} places that match, not one")
         wanted = " ".join(re.findall(r'"(.*?)"', hook.query))
-        first = scope.node.start_point.row
-        body = self.text(hook.file).split("\n")[first : scope.node.end_point.row + 1]
+        lines = self.text(hook.file).split("\n")
         ranked = [
-            (difflib.SequenceMatcher(None, wanted, line.strip()).ratio(), -index)
-            for index, line in enumerate(body)
+            (difflib.SequenceMatcher(None, wanted, lines[row].strip()).ratio(), -row)
+            for row in _rows_alike(hook.query, scope.node)
         ]
-        index = -max(ranked)[1]
-        near = f"line {first + index + 1}, `{body[index].strip()}`"
+        row = -max(ranked)[1]
+        near = f"line {row + 1}, `{lines[row].strip()}`"
         return self._error(hook, f"nothing in {scope.name} matches; nearest is {near}")
 
     def _error(self, hook: Hook, found: str) -> TesseraError:
@@ -180,6 +179,18 @@ def _captures(query: str, node: Node) -> list[Node]:
     """The nodes that @here captures, or any captured node when there is no @here."""
     found = QueryCursor(Query(_C, query)).captures(node)
     return found["here"] if "@here" in query and found else [n for c in found.values() for n in c]
+
+
+def _rows_alike(query: str, scope: Node) -> list[int]:
+    """Where statements of the kind that a query is about start; every row when there is none."""
+    kind = re.search(r"\((\w+)", query)
+    rows, stack = set(), [scope]
+    while stack:
+        node = stack.pop()
+        if kind is not None and node.type == kind.group(1):
+            rows.add(node.start_point.row)
+        stack.extend(node.named_children)
+    return sorted(rows) or list(range(scope.start_point.row, scope.end_point.row + 1))
 
 
 def _scopes(root: Node) -> Iterator[_Scope]:
