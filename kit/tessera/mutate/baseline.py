@@ -14,7 +14,8 @@ from tessera.errors import TesseraError
 from tessera.lang import typed as t
 from tessera.model.script import Script
 from tessera.prove.cache import CachedEngine, ResultCache
-from tessera.prove.check import DEFAULT_STEPS, REACHABLE, Progress, check_all, usable
+from tessera.prove.check import DEFAULT_STEPS, REACHABLE, check_all, usable
+from tessera.prove.drive import Progress
 from tessera.prove.engine import Engine
 from tessera.prove.slice import Slicer
 from tessera.prove.solver import DEFAULT_LIMIT

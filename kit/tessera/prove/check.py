@@ -9,18 +9,19 @@ Non-goals: where questions are answered (see `tessera.prove.engine`), printing a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 from tessera.errors import TesseraError
 from tessera.lang import typed as t
 from tessera.prove.cache import CachedEngine, Memory, ResultCache
 from tessera.prove.crosscheck import require_cvc5, with_opinion
-from tessera.prove.engine import Engine, LocalEngine, Question
+from tessera.prove.drive import Progress, drive
+from tessera.prove.engine import Engine, LocalEngine
 from tessera.prove.induct import untouched
 from tessera.prove.slice import Slicer
 from tessera.prove.solver import DEFAULT_LIMIT
-from tessera.prove.tasks import CROSS, PROOFS, Done, Settings, Task, alone
+from tessera.prove.tasks import CROSS, Done, Settings, Task, alone
 from tessera.prove.verdicts import Judge
 from tessera.results import Obligation
 
@@ -28,9 +29,6 @@ DEFAULT_STEPS = 5
 
 REACHABLE = "reachable"
 """The name, in `only`, of the question whether every action can happen."""
-
-Progress = Callable[[int, int, str], None]
-"""Called with questions answered, questions asked so far, and what is being worked on now."""
 
 
 def check(
@@ -92,7 +90,7 @@ def check_all(
     if names is not None:
         _known(specs, names)
     runs = [_Run(spec, settings, names, cache, cross_check) for spec in specs]
-    _drive(runs, CachedEngine(engine, cache) if cache else engine, _Bar(progress))
+    drive(runs, CachedEngine(engine, cache) if cache else engine, progress)
     return [run.obligations() for run in runs]
 
 
@@ -106,72 +104,6 @@ def _known(specs: Sequence[t.Spec], names: Set[str]) -> None:
                 where=specs[0].file if len(specs) == 1 else None,
                 remedy=f"one of: {', '.join(dict.fromkeys(known))}",
             )
-
-
-class _Bar:
-    """Counts what was asked and answered, and knows what is being worked on."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._asked = 0
-        self._answered = 0
-        self._running: dict[Question, None] = {}
-
-    def asked(self, count: int) -> None:
-        self._asked += count
-
-    def started(self, question: Question) -> None:
-        self._running[question] = None
-        self._tell()
-
-    def ended(self, question: Question) -> None:
-        self._running.pop(question, None)
-        self._answered += 1
-        self._tell()
-
-    def _tell(self) -> None:
-        what = ", ".join(question.label for question in self._running)
-        self._progress(self._answered, self._asked, what)
-
-
-def _drive(runs: Sequence[_Run], engine: Engine, bar: _Bar) -> None:
-    """Answer the rounds of all runs side by side until none asks anything more.
-
-    What several specs ask alike, word for word, is asked once.
-    """
-    rounds = [run.rounds() for run in runs]
-    known: dict[object, Done] = {}
-    while rounds:
-        asked: dict[Question, list[tuple[_Run, Task]]] = {}
-        first: dict[object, Question] = {}
-        alive = []
-        for run, round_ in zip(runs, rounds, strict=True):
-            tasks = next(round_, None)
-            if tasks is None:
-                continue
-            alive.append((run, round_))
-            for question in (run.slicer.question(task, run.settings) for task in tasks):
-                task = question.task
-                if _shared(question) in known:
-                    run.answers[task] = replace(known[_shared(question)], task=task)
-                else:
-                    same = first.setdefault(_shared(question), question)
-                    asked.setdefault(same, []).append((run, task))
-        runs, rounds = [run for run, _ in alive], [round_ for _, round_ in alive]
-        bar.asked(len(asked))
-        # Searches first: they take longest.
-        order = sorted(asked, key=lambda q: q.task.kind in PROOFS)
-        for question, done in engine.answers(order, bar.started):
-            for run, task in asked[question]:
-                run.answers[task] = replace(done, task=task)
-            known[_shared(question)] = done
-            bar.ended(question)
-
-
-def _shared(question: Question) -> object:
-    """What is equal for questions that have the same answer; `exercised` speaks of places too."""
-    alone = question.task.kind == "exercised" or not question.digest
-    return question if alone else question.digest
 
 
 def _expected_violated(spec: t.Spec, prop: t.Property) -> bool:
@@ -308,8 +240,7 @@ class _Run:
         return [task for task in dict.fromkeys(tasks) if task not in self.answers]
 
     def _hunt(self, names: Iterable[str]) -> Iterator[list[Task]]:
-        """Look for very short runs: most mistakes have one, and the hard proofs of what they break
-        need not be tried."""
+        """Look for very short runs; what one breaks is refuted."""
         hunted = [
             Task("hunt", name)
             for name in dict.fromkeys(names)
@@ -388,24 +319,30 @@ class _Run:
 
     def _prove(self, tasks: Iterable[Task], beside: Sequence[Task]) -> Iterator[list[Task]]:
         """Proofs from the property alone, where that works; then from what sufficed before; then
-        from all their hypotheses, unless a short run breaks the property. A proof from fewer is one
-        from all, and changes less often."""
+        from all their hypotheses, at first within a lower limit. Only for what is left after that
+        it is worth looking whether a short run breaks the property: most mistakes have one, and a
+        hard proof that must fail need not be tried. A proof from fewer hypotheses is one from all,
+        and changes less often."""
         tasks = self._fresh(tasks)
         tries = {task: alone(task) for task in tasks if alone(task).hypotheses != task.hypotheses}
         plain = [task for task in tasks if task not in tries]
         yield self._fresh([*beside, *plain, *tries.values()])
         self._adopt(tries)
+        hard = self._fresh(tries)
         if self._memory is not None:
-            known = {task: self._remembered(task, self._memory) for task in self._fresh(tries)}
+            known = {task: self._remembered(task, self._memory) for task in hard}
             tries = {task: try_ for task, try_ in known.items() if try_ is not None}
             yield self._fresh(tries.values())
             self._adopt(tries)
+        tries = {task: replace(task, kind="try") for task in self._fresh(hard)}
+        yield self._fresh(tries.values())
+        self._adopt(tries)
         failed = [task for task in plain if not self._proved(task)]
         yield from self._hunt(task.prop for task in [*failed, *self._fresh(tasks)])
-        left = [task for task in self._fresh(tasks) if task.prop not in self.refuted]
-        yield left
-        for task in left:
-            self._add_cost(task, alone(task))
+        yield [task for task in self._fresh(hard) if task.prop not in self.refuted]
+        for task in hard:
+            if task in self.answers and task not in self._leans:
+                self._add_cost(task, alone(task))
 
     def _add_cost(self, task: Task, vain: Task) -> None:
         """What a vain try cost counts too."""
@@ -422,7 +359,8 @@ class _Run:
             done = self.answers[try_]
             if done.answer is not None and done.answer.status == "unsat":
                 self.answers[task] = replace(done, task=task)
-                self._leans[task] = try_.hypotheses
+                if try_.hypotheses != task.hypotheses:
+                    self._leans[task] = try_.hypotheses
 
     def _remembered(self, task: Task, memory: Memory) -> Task | None:
         """The hypotheses that sufficed for this proof when it was last done, as a try."""

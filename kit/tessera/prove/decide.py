@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import z3
 
 from tessera.prove.ground import ground
-from tessera.prove.solver import DEFAULT_LIMIT, Answer, solve
+from tessera.prove.solver import DEFAULT_LIMIT, Answer, contradicts_at_once, solve
 from tessera.prove.terms import Term
 
 FIRST_TRY = 150_000
@@ -52,8 +52,14 @@ class Split:
     same_or_not: bool
 
 
-def decide(query: Query, limit: int = DEFAULT_LIMIT, seed: int = 0) -> Answer:
-    """unsat: holds. sat or unknown: see `tessera.prove.check` for what is done then."""
+def decide(
+    query: Query, limit: int = DEFAULT_LIMIT, seed: int = 0, *, insist: bool = True
+) -> Answer:
+    """unsat: holds. sat or unknown: see `tessera.prove.check` for what is done then.
+
+    Where the query without quantifiers is satisfiable, the original is asked, unless `insist` is
+    false; then it is unknown.
+    """
     began = time.perf_counter()
     budget = _Budget(limit, seed)
     status = "unsat"
@@ -63,7 +69,9 @@ def decide(query: Query, limit: int = DEFAULT_LIMIT, seed: int = 0) -> Answer:
         status = budget.solve(formulas, _splits(query, way))
         if status != "unsat":
             break
-    if status == "sat":
+    if status == "sat" and not insist:
+        status, budget.reason = "unknown", "satisfiable with its quantifiers written out"
+    elif status == "sat":
         # The weakened query says nothing then; ask the original, quantifiers and all.
         left = max(1, limit - budget.spent)
         share = min(max(SECOND_TRY, limit // SECOND_SHARE), left)
@@ -88,6 +96,8 @@ class _Budget:
         if left <= 0:
             self.reason = "resource limit"
             return "unknown"
+        if contradicts_at_once(formulas):
+            return "unsat"
         answer = solve(formulas, min(FIRST_TRY, left) if splits else left, self.seed)
         self.spent += answer.resource
         if answer.status != "unknown" or not splits:

@@ -14,13 +14,14 @@ from itertools import islice, product
 
 import z3
 
+from tessera.prove.nodes import QUANTIFIER, VARIABLE, Nodes, address, term_at
 from tessera.prove.terms import Term
 
 ROUNDS = 2
 MOST_INSTANCES = 4096
 
 Place = tuple[int, int]
-"""An argument place: the id of an uninterpreted function, the index of the argument."""
+"""An argument place: the address of an uninterpreted function, the index of the argument."""
 
 
 def ground(assumed: Iterable[Term], ways: Iterable[Term]) -> tuple[list[Term], list[list[Term]]]:
@@ -53,76 +54,69 @@ def _skolemised(formulas: Iterable[Term]) -> list[Term]:
 class _Grounder:
     """Ground terms per sort and per argument place, and what is known of each node.
 
-    Everything is keyed by Z3's node ids; `_keep` holds the formulas, so that no id is reused.
+    Everything is keyed by Z3's addresses; `_keep` holds the formulas, so that none is reused.
     """
 
     def __init__(self) -> None:
+        self._context = z3.main_ctx()
+        self._nodes = Nodes(self._context)
         self._by_sort: dict[int, dict[int, Term]] = {}
         self._by_place: dict[Place, dict[int, Term]] = {}
         self._facts: dict[int, tuple[bool, bool]] = {}  # has a quantifier, has a bound variable
         self._places: dict[int, list[list[Place]]] = {}
-        self._children: dict[int, list[Term]] = {}
         self._collected: set[int] = set()
         self._keep: list[Term] = []
 
-    def _parts(self, node: Term) -> list[Term]:
-        """The children of a node; asking Z3 for them is the dearest thing done here."""
-        known = self._children.get(node.get_id())
-        if known is None:
-            known = self._children[node.get_id()] = node.children()
-            self._keep.append(node)
-        return known
-
     # --- facts about nodes ------------------------------------------------------------------------
 
-    def _fact(self, root: Term) -> tuple[bool, bool]:
-        known = self._facts.get(root.get_id())
+    def _fact(self, place: int) -> tuple[bool, bool]:
+        known = self._facts.get(place)
         if known is not None:
             return known
-        self._keep.append(root)
-        if z3.is_quantifier(root):
+        node = self._nodes.node(place)
+        if node.kind == QUANTIFIER:
             fact = (True, True)
-            self._fact(root.body())
-        elif z3.is_var(root):
+        elif node.kind == VARIABLE:
             fact = (False, True)
         else:
-            parts = [self._fact(c) for c in self._parts(root)]
+            parts = [self._fact(part) for part in node.parts]
             fact = (any(p[0] for p in parts), any(p[1] for p in parts))
-        self._facts[root.get_id()] = fact
+        self._facts[place] = fact
         return fact
 
     def quantified(self, formula: Term) -> bool:
         """Whether a quantifier stands in it."""
-        return self._fact(formula)[0]
+        self._keep.append(formula)
+        return self._fact(address(formula))[0]
 
     # --- collecting terms -------------------------------------------------------------------------
 
     def collect(self, root: Term) -> None:
         """Remember the ground terms of a formula."""
         self._keep.append(root)
-        todo = [root]
+        todo = [address(root)]
         while todo:
-            node = todo.pop()
-            if node.get_id() in self._collected:
+            place = todo.pop()
+            if place in self._collected:
                 continue
-            self._collected.add(node.get_id())
-            if z3.is_quantifier(node):
-                todo.append(node.body())
-            elif z3.is_app(node):
-                children = self._parts(node)
-                todo.extend(children)
-                if node.decl().kind() == z3.Z3_OP_UNINTERPRETED:
-                    self._record(node, children)
+            self._collected.add(place)
+            node = self._nodes.node(place)
+            todo.extend(node.parts)
+            if node.function:
+                self._record(place, node.function, node.parts)
 
-    def _record(self, node: Term, children: list[Term]) -> None:
-        function = node.decl().get_id()
-        for index, arg in enumerate(children):
-            if not self._fact(arg)[1]:
-                self._by_place.setdefault((function, index), {}).setdefault(arg.get_id(), arg)
-                self._by_sort.setdefault(arg.sort().get_id(), {}).setdefault(arg.get_id(), arg)
-        is_thing = node.sort_kind() == z3.Z3_UNINTERPRETED_SORT
-        if (not children or is_thing) and not self._fact(node)[1]:
-            self._by_sort.setdefault(node.sort().get_id(), {}).setdefault(node.get_id(), node)
+    def _record(self, place: int, function: int, parts: tuple[int, ...]) -> None:
+        for index, part in enumerate(parts):
+            if not self._fact(part)[1]:
+                self._note(self._by_place.setdefault((function, index), {}), part)
+                self._note(self._by_sort.setdefault(self._nodes.sort(part), {}), part)
+        sort = self._nodes.sort(place)
+        if (not parts or self._nodes.is_thing(sort)) and not self._fact(place)[1]:
+            self._note(self._by_sort.setdefault(sort, {}), place)
+
+    def _note(self, found: dict[int, Term], place: int) -> None:
+        if place not in found:
+            found[place] = term_at(place, self._context)
 
     # --- instances --------------------------------------------------------------------------------
 
@@ -142,52 +136,51 @@ class _Grounder:
                 ]
             )
         if z3.is_and(formula):
-            return z3.And([self.instantiate(p, depth) for p in self._parts(formula)])
+            return z3.And([self.instantiate(p, depth) for p in formula.children()])
         if z3.is_or(formula):
-            return z3.Or([self.instantiate(p, depth) for p in self._parts(formula)])
+            return z3.Or([self.instantiate(p, depth) for p in formula.children()])
         return z3.BoolVal(True)
 
     def _candidates(self, formula: Term) -> list[list[Term]]:
         out = []
         for index, places in enumerate(self._argument_places(formula)):
-            sort = formula.var_sort(index)
+            sort: int = formula.var_sort(index).as_ast().value
             found: dict[int, Term] = {}
-            if sort.kind() == z3.Z3_UNINTERPRETED_SORT or not places:
-                found |= self._by_sort.get(sort.get_id(), {})
+            if self._nodes.is_thing(sort) or not places:
+                found |= self._by_sort.get(sort, {})
             for place in places:
                 found |= self._by_place.get(place, {})
             if not found:  # an argument of functions of which nothing is known, as skolem ones are
-                found |= self._by_sort.get(sort.get_id(), {})
+                found |= self._by_sort.get(sort, {})
             out.append(list(found.values()))
         return out
 
     def _argument_places(self, formula: Term) -> list[list[Place]]:
         """For each bound variable, where it is the direct argument of an uninterpreted function."""
-        known = self._places.get(formula.get_id())
+        root = address(formula)
+        known = self._places.get(root)
         if known is not None:
             return known
-        self._keep.append(formula)
-        count = formula.num_vars()
+        count = self._nodes.node(root).number
         places: list[dict[Place, None]] = [{} for _ in range(count)]
         seen: set[tuple[int, int]] = set()
-        todo = [(formula.body(), 0)]
+        todo = [(self._nodes.node(root).parts[0], 0)]
         while todo:
-            node, depth = todo.pop()
-            if (node.get_id(), depth) in seen or not self._fact(node)[1]:
+            place, depth = todo.pop()
+            if (place, depth) in seen or not self._fact(place)[1]:
                 continue
-            seen.add((node.get_id(), depth))
-            if z3.is_quantifier(node):
-                todo.append((node.body(), depth + node.num_vars()))
+            seen.add((place, depth))
+            node = self._nodes.node(place)
+            if node.kind == QUANTIFIER:
+                todo.append((node.parts[0], depth + node.number))
                 continue
-            if not z3.is_app(node):
-                continue
-            free = node.decl().kind() == z3.Z3_OP_UNINTERPRETED
-            for position, arg in enumerate(self._parts(node)):
-                if not z3.is_var(arg):
-                    todo.append((arg, depth))
-                elif free:
-                    index = count - 1 - (z3.get_var_index(arg) - depth)
+            for position, part in enumerate(node.parts):
+                child = self._nodes.node(part)
+                if child.kind != VARIABLE:
+                    todo.append((part, depth))
+                elif node.function:
+                    index = count - 1 - (child.number - depth)
                     if 0 <= index < count:
-                        places[index][(node.decl().get_id(), position)] = None
-        self._places[formula.get_id()] = [list(p) for p in places]
-        return self._places[formula.get_id()]
+                        places[index][node.function, position] = None
+        self._places[root] = [list(p) for p in places]
+        return self._places[root]

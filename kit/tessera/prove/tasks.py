@@ -36,6 +36,9 @@ HUNT_STEPS = 2
 TRY_LIMIT = 4_000_000
 """Resource units for a proof from the property alone; most need no more, and few need others."""
 
+FULL_TRY_LIMIT = 8_000_000
+"""Resource units for a proof from more hypotheses, before short runs are looked for."""
+
 HUNT_LIMIT = 1_000_000
 """A quick look for short runs, per length, before a proof is tried."""
 
@@ -138,15 +141,18 @@ def _ask_again(spec: t.Spec, task: Task, prop: t.Property, settings: Settings) -
 
 
 def _prove(spec: t.Spec, task: Task, prop: t.Property, settings: Settings) -> Answer:
-    query = _query(spec, task, prop)
-    if task.kind == "try" and set(task.hypotheses) <= {prop.name}:
-        return decide(query, min(settings.limit, TRY_LIMIT), settings.seed)
-    answer = decide(query, settings.limit, settings.seed)
-    if answer.status == "unsat" or not (task.action and _has_least(spec.action(task.action))):
+    limit, insist = settings.limit, task.kind != "try"
+    own = set(task.hypotheses) <= {prop.name}
+    if not insist:
+        # Where a try fails, more is tried: the original query would tell nothing new.
+        limit = min(limit, TRY_LIMIT if own else FULL_TRY_LIMIT)
+    answer = decide(_query(spec, task, prop), limit, settings.seed, insist=insist)
+    least = task.action and _has_least(spec.action(task.action)) and (insist or not own)
+    if answer.status == "unsat" or not least:
         return answer
     # What fails for any choice may hold for the least one.
     query = _query(spec, task, prop, least=True)
-    second = decide(query, max(1, settings.limit - answer.resource), settings.seed)
+    second = decide(query, max(1, limit - answer.resource), settings.seed, insist=insist)
     return replace(
         second if second.status == "unsat" else answer,
         seconds=answer.seconds + second.seconds,
