@@ -10,7 +10,7 @@ import pytest
 
 from tessera import resources
 from tessera.conform import cbmc
-from tessera.conform.cbmc import Harness
+from tessera.conform.cbmc import Harness, harnesses_of
 from tessera.conform.cbmc_expr import Place, Translator, Untranslatable
 from tessera.conform.cbmc_harness import generated
 from tessera.conform.cbmc_run import Bounds, read_answer, trace_lines
@@ -126,6 +126,31 @@ def test_without_cbmc_it_is_skipped(
     assert (check.verdict, check.remedy) == ("SKIPPED", modelchecker.MEND)
 
 
+def test_with_two_blocks_it_is_asked_case_by_case(
+    checker: ModelChecker, spec: Spec, optee_tree: Path, tmp_path: Path
+) -> None:
+    """Three who ask; three places for the new block. Without the test of the end all cases tell."""
+    one = Harness("alloc", (2,), "", ("asked", "reserve_kept"))
+    checks = checks_of(spec, optee_tree, (one,))
+    assert checks["cbmc/alloc/reserve_kept"].verdict == "AGREES"
+    assert checks["cbmc/alloc/asked"].counts["runs"] == 3
+    assert checks["cbmc/alloc/reserve_kept"].counts["runs"] == 9
+    assert 1 <= checks["cbmc/alloc/reserve_kept"].counts["mebibytes"] < 4096
+    changed = tmp_path / "changed.patch"
+    text = make_patch(spec, optee_tree).text
+    assert "(k == 1 ? pool->pages : pool->pages -" in text
+    changed.write_text(text.replace("(k == 1 ? pool->pages :", "(k < 2 ? pool->pages :", 1))
+    check = checks_of(spec, optee_tree, (one,), changed)["cbmc/alloc/reserve_kept"]
+    assert check.verdict == "DIFFERS"
+    assert check.counts["runs"] < 9  # what comes after the first difference is not asked
+
+
+@pytest.mark.parametrize("blocks", [0, 5])
+def test_more_blocks_than_there_are_harnesses_for(blocks: int) -> None:
+    with pytest.raises(TesseraError, match="takes 1 to 4 live blocks"):
+        harnesses_of(blocks)
+
+
 # --- a checker that misbehaves --------------------------------------------------------------------
 
 
@@ -236,7 +261,7 @@ def test_the_spec_in_c_says_what_the_simulator_says(name: str, tmp_path: Path) -
     says = Translator(spec, 2)
     names = [says.function(f) for f in ("window.lo", "window.hi", "spill")]
     harness = resources.path("verification/cbmc/harness.c").read_text()
-    helpers = harness[harness.index("static uint64_t s_div(") : harness.index("static uint64_t c_")]
+    helpers = harness[harness.index("#define s_div(") : harness.index("static uint64_t c_")]
     texts = [text for key, text in says.done.items() if not key.startswith("fill ")]
     fills = [text for key, text in says.done.items() if key.startswith("fill ")]
     classes = spec.enums["class"]

@@ -3,9 +3,20 @@
  * The tree's own page pool under CBMC: any pool with BLOCKS live blocks that satisfies the spec's
  * invariants, and then one operation. What must hold is in spec.inc, which is generated from
  * the spec (kit/tessera/conform/cbmc_harness.py); what is here is how the two sides are tied.
+ *
+ * ASKER: who asks for memory; not defined: any thread and any UUID; 0: the core; k + 1: a TA of
+ * class k. PLACE: a granule of interest (where the new block is, or any that a refused request
+ * could have had) is one with so many blocks before it; not defined: any. WITH_STATS: compiled
+ * with CFG_WITH_STATS.
+ *
+ * Whatever can be a constant is one, and every object is one of its own: the formula that CBMC
+ * makes is small then. A block is taken in a branch for each, not by a number of any value.
  */
 
 #include "system_shim.h"
+#ifndef WITH_STATS
+#undef CFG_WITH_STATS
+#endif
 
 #define CHECK(test, name) __CPROVER_assert(test, name)
 #define TESSERA_SHIFT 12
@@ -93,7 +104,11 @@ static void shim_clear(uint64_t at, int value, size_t size)
 
 /* --- the heap: objects of their own types, so that they are no byte arrays to the model checker -- */
 
-static tee_mm_entry_t head_object, entry_object[LIVE];
+static tee_mm_entry_t head_object, entry_0, entry_1, entry_2, entry_3, entry_4;
+static tee_mm_entry_t *const entry_at[] = { &entry_0, &entry_1, &entry_2, &entry_3, &entry_4 };
+#if LIVE > 5
+#error "no more than four live blocks"
+#endif
 static tee_mm_pool_t pool_object;
 static struct fobj_sec_mem fobj_object;
 static struct buf_ree_fs_ta_handle handle_object;
@@ -119,7 +134,7 @@ void *shim_alloc(size_t size)
 	}
 	is_held[BLOCKS] = true;
 	heap++;
-	return entry_object + BLOCKS;
+	return entry_at[BLOCKS];
 }
 
 void *shim_calloc(size_t count, size_t size)
@@ -132,10 +147,10 @@ void shim_free(void *ptr)
 	bool known = !ptr || ptr == &fobj_object || ptr == &handle_object;
 
 	for (unsigned int i = 0; i < LIVE; i++)
-		if (ptr == entry_object + i) {
+		if (ptr == entry_at[i]) {
 			CHECK(is_held[i], "heap: given back once");
 			is_held[i] = false;
-			entry_object[i] = (tee_mm_entry_t){ }; /* who uses it now is seen */
+			*entry_at[i] = (tee_mm_entry_t){ }; /* who uses it now is seen */
 			heap--;
 			known = true;
 		}
@@ -200,35 +215,13 @@ static tee_mm_entry_t *entry_of[LIVE];
 #pragma CPROVER check disable "div-by-zero"
 #pragma CPROVER check disable "undefined-shift"
 
-static uint64_t s_div(uint64_t a, uint64_t b, uint64_t all)
-{
-	return b ? a / b : all;
-}
-
-static uint64_t s_mod(uint64_t a, uint64_t b)
-{
-	return b ? a % b : a;
-}
-
-static uint64_t s_shl(uint64_t a, uint64_t b, uint64_t width, uint64_t all)
-{
-	return b < width ? (a << b) & all : 0;
-}
-
-static uint64_t s_shr(uint64_t a, uint64_t b, uint64_t width)
-{
-	return b < width ? a >> b : 0;
-}
-
-static uint64_t s_min(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-static uint64_t s_max(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
+/* Macros, so that what is constant in a formula is seen as such, and no formula branches */
+#define s_div(a, b, all) ((b) ? (uint64_t)(a) / (b) : (all))
+#define s_mod(a, b) ((b) ? (uint64_t)(a) % (b) : (a))
+#define s_shl(a, b, width, all) ((b) < (width) ? ((uint64_t)(a) << (b)) & (all) : 0)
+#define s_shr(a, b, width) ((b) < (width) ? (uint64_t)(a) >> (b) : 0)
+#define s_min(a, b) ((a) < (b) ? (a) : (b))
+#define s_max(a, b) ((a) > (b) ? (a) : (b))
 
 static uint64_t c_physical(const struct state *s, uint64_t b)
 {
@@ -283,7 +276,7 @@ static void any_pool(uint32_t most)
 		__CPROVER_assume(class_of[i + 1] < SPEC_CLASSES);
 		if (i >= BLOCKS)
 			continue;
-		entry_of[i] = entry_object + i;
+		entry_of[i] = entry_at[i];
 		is_held[i] = true;
 		heap++;
 		before.live[i] = true;
@@ -299,35 +292,71 @@ static void any_pool(uint32_t most)
 		last->next = entry_of[i];
 		last = entry_of[i];
 	}
-	__CPROVER_assume(spec_holds(&before));
+	spec_assumed(&before);
+	/* It follows from that; said once more it is half of the work of a proof */
+	for (unsigned int i = 0; i < BLOCKS; i++) {
+		uint64_t end = (uint64_t)before.start[i] + before.size[i];
+		uint64_t most_end = i + 1 < BLOCKS ? before.start[i + 1] : pool_pages;
+
+		CHECK(end <= most_end, "ordered: a block ends where the next one starts, or before");
+		__CPROVER_assume(end <= most_end);
+	}
 	after = before;
 }
 
-/* The list has the blocks of @after and no other, in the order of their places */
-static void check_list(void)
+/* The list has the blocks of @after and no other, in the order of their places; @added or none is new */
+static void check_list(const tee_mm_entry_t *added)
 {
 	const tee_mm_entry_t *e = pool->entry;
-	unsigned int expected = 0, seen = 0;
+	unsigned int places = 0;
 	uint64_t end = 0;
 
 	CHECK(e && !e->offset && !e->size && e->pool == pool, "list: its head is untouched");
-	for (unsigned int i = 0; i < LIVE; i++)
-		expected += after.live[i];
-	for (unsigned int i = 0; i < LIVE && e->next; i++) {
-		e = e->next;
-		CHECK(e->pool == pool, "list: every entry is of this pool");
-		CHECK(e->offset >= end, "list: in order, and none meets the next");
-		end = (uint64_t)e->offset + e->size;
-		for (unsigned int j = 0; j < LIVE; j++)
-			if (after.live[j] && entry_of[j] == e) {
-				CHECK(e->offset == after.start[j] && e->size == after.size[j],
-				      "list: no other block is changed");
-				seen++;
-			}
+	CHECK(!added || added->pool == pool, "list: the new entry is of this pool");
+	for (unsigned int i = 0; i < LIVE; i++) {
+		const tee_mm_entry_t *next = i < BLOCKS ? entry_at[i] : NULL;
+		uint64_t start = i < BLOCKS ? after.start[i] : UINT32_MAX;
+		bool here = added && e->next == added;
+
+		if (i < BLOCKS && !after.live[i])
+			continue;
+		places += here;
+		CHECK((here ? added->next : e->next) == next, "list: every block once, and no other");
+		CHECK(!here || (added->offset >= end &&
+				(uint64_t)added->offset + added->size <= start),
+		      "list: in order, and none meets the next");
+		if (next) {
+			CHECK(next->offset == after.start[i] && next->size == after.size[i] &&
+			      next->pool == pool, "list: no other block is changed");
+			end = (uint64_t)after.start[i] + after.size[i];
+			e = next;
+		}
 	}
-	CHECK(!e->next, "list: it ends");
-	CHECK(seen == expected, "list: every block once, and no other");
+	CHECK(places == !!added, "list: the new block is in it once");
 	CHECK(!locked && !pool->lock, "locks: none is held afterwards");
+}
+
+/* The case that is looked at: the cases are all granules, and no two have one in common */
+static bool is_case(uint32_t granule)
+{
+#ifdef PLACE
+	return (!PLACE || before.start[PLACE - 1] <= granule) &&
+	       (PLACE == BLOCKS || granule < before.start[PLACE]);
+#else
+	(void)granule;
+	return true;
+#endif
+}
+
+/* The same of the new block: the assertions on the list, asked without cases, say it is in one */
+static bool is_case_of(const tee_mm_entry_t *new)
+{
+#ifdef PLACE
+	return (PLACE ? entry_at[PLACE - 1] : pool->entry)->next == new;
+#else
+	(void)new;
+	return true;
+#endif
 }
 
 /* Any thread, any TA: the owner of what it takes, of the class for which the spec lists its UUID */
@@ -335,12 +364,24 @@ static uint32_t any_asker(void)
 {
 	static struct ts_ctx context;
 
+#ifdef ASKER
+	shim_thread = 0;
+	shim_tsd.ctx = ASKER ? &context : NULL;
+	if (ASKER)
+		context.uuid = spec_uuid(ASKER - 1);
+#else
 	shim_thread = nondet_bool() ? 0 : -1;
 	context.uuid = nondet_uuid();
 	shim_tsd.ctx = nondet_bool() ? &context : NULL;
+#endif
 	asker = shim_thread >= 0 && shim_tsd.ctx ? BLOCKS + 1 : 0;
+#ifdef ASKER
+	if (ASKER)
+		class_of[asker] = spec_class(&context.uuid);
+#else
 	if (asker)
 		__CPROVER_assume(class_of[asker] == spec_class(&context.uuid));
+#endif
 	return asker;
 }
 
@@ -358,6 +399,7 @@ static uint64_t any_size(uint32_t *granules)
 
 void harness_alloc(void)
 {
+	const tee_mm_entry_t *new = entry_at[BLOCKS];
 	tee_mm_entry_t *got = NULL;
 	uint32_t granules = 0;
 	uint64_t bytes = 0;
@@ -368,46 +410,121 @@ void harness_alloc(void)
 	owner = any_asker();
 	bytes = any_size(&granules);
 	held = heap;
+	result = UINT32_MAX;
 	got = tee_mm_alloc_flags(pool, bytes, 0);
 	if (got) {
+		CHECK(got == new, "heap: a new entry");
 		CHECK(heap == held + 1, "heap: one entry more");
-		CHECK(got->size == granules, "asked: as many granules as were asked for");
+		CHECK(new->size == granules, "asked: as many granules as were asked for");
 		after.live[BLOCKS] = true;
-		after.start[BLOCKS] = got->offset;
-		after.size[BLOCKS] = got->size;
+		after.start[BLOCKS] = new->offset;
+		after.size[BLOCKS] = new->size;
 		after.owner_of[BLOCKS] = owner;
-		entry_of[BLOCKS] = got;
+		entry_of[BLOCKS] = entry_at[BLOCKS];
+		result = new->offset;
+		check_list(new);
+		__CPROVER_assume(is_case_of(new));
+		spec_after(&before, &after);
+		if (owner)
+			spec_promises(&before, owner, granules, true, result);
+		CHECK(false, "reached: a request that is granted");
 	} else {
 		CHECK(heap == held, "heap: nothing is kept of a refused request");
+		check_list(NULL);
+		if (!heap_failed) {
+			uint32_t granule = nondet_u32();
+
+			__CPROVER_assume(is_case(granule));
+			spec_refused(&before, owner, granules, granule);
+			if (owner)
+				spec_promises(&before, owner, granules, false, result);
+			CHECK(false, "reached: a request that is refused for want of room");
+		} else {
+			CHECK(false, "reached: a heap that fails");
+		}
 	}
-	check_list();
-	result = got ? after.start[BLOCKS] : UINT32_MAX;
-	if (got)
-		spec_after(&before, &after);
-	else if (!heap_failed)
-		spec_refused(&before, owner, granules);
-	if (owner && !heap_failed)
-		spec_promises(&before, owner, granules, got, result);
-	CHECK(!got, "reached: a request that is granted");
-	CHECK(got || heap_failed, "reached: a request that is refused for want of room");
-	CHECK(!heap_failed, "reached: a heap that fails");
+}
+
+/* What is done to block @which, with what must hold of the list and the heap afterwards */
+static void given_back(unsigned int which, void (*act)(tee_mm_entry_t *))
+{
+	long held = heap;
+
+	freed = entry_at[which];
+	act(freed);
+	after.live[which] = false;
+	entry_of[which] = NULL;
+	CHECK(heap == held - 1, "heap: the entry is given back");
+	check_list(NULL);
+}
+
+/* The same to any block of a TA, and what is cleared of it */
+static void ta_gives_back(void (*act)(tee_mm_entry_t *))
+{
+	uint32_t which = nondet_u32();
+
+	any_pool(MOST_ADDRESSED);
+	__CPROVER_assume(which < BLOCKS);
+	for (unsigned int i = 0; i < BLOCKS; i++) {
+		if (which != i)
+			continue;
+		__CPROVER_assume(before.owner_of[i]);
+		given_back(i, act);
+		CHECK(!clearings || cleared_while_listed, "scrub: before it is given back");
+		CHECK(clearings <= 1, "scrub: once");
+		spec_scrub(&before, i);
+		CHECK(false, "reached: a block that is given back");
+		break;
+	}
+}
+
+static void act_free(tee_mm_entry_t *mm)
+{
+	tee_mm_free(mm);
+}
+
+static void act_scrub(tee_mm_entry_t *mm)
+{
+	struct fobj_sec_mem *f = &fobj_object;
+
+	f->mm = mm;
+	f->fobj.ops = &ops_sec_mem;
+	sec_mem_free(&f->fobj);
+}
+
+static void act_image(tee_mm_entry_t *mm)
+{
+	struct buf_ree_fs_ta_handle *handle = &handle_object;
+
+	handle->mm = mm;
+	handle->buf = shim_virt(tee_mm_get_smem(mm), 0);
+	buf_ta_close((struct ts_store_handle *)handle);
 }
 
 void harness_free(void)
 {
 	uint32_t which = nondet_u32();
-	long held = 0;
 
 	any_pool(MOST_PAGES);
 	__CPROVER_assume(which < BLOCKS);
-	held = heap;
-	tee_mm_free(entry_of[which]);
-	after.live[which] = false;
-	entry_of[which] = NULL;
-	CHECK(heap == held - 1, "heap: the entry is given back");
-	check_list();
-	spec_freed(&before, &after);
-	CHECK(false, "reached: a block that is given back");
+	for (unsigned int i = 0; i < BLOCKS; i++) {
+		if (which != i)
+			continue;
+		given_back(i, act_free);
+		spec_freed(&before, &after);
+		CHECK(false, "reached: a block that is given back");
+		break;
+	}
+}
+
+void harness_scrub(void)
+{
+	ta_gives_back(act_scrub);
+}
+
+void harness_image(void)
+{
+	ta_gives_back(act_image);
 }
 
 void harness_find(void)
@@ -415,44 +532,4 @@ void harness_find(void)
 	any_pool(MOST_PAGES);
 	spec_lookups(&before, &before);
 	CHECK(false, "reached: a pool");
-}
-
-void harness_scrub(void)
-{
-	struct fobj_sec_mem *f = &fobj_object;
-	uint32_t which = nondet_u32();
-
-	any_pool(MOST_ADDRESSED);
-	__CPROVER_assume(which < BLOCKS && before.owner_of[which]);
-	f->mm = entry_of[which];
-	f->fobj.ops = &ops_sec_mem;
-	freed = entry_of[which];
-	sec_mem_free(&f->fobj);
-	after.live[which] = false;
-	entry_of[which] = NULL;
-	check_list();
-	CHECK(!clearings || cleared_while_listed, "scrub: before it is given back");
-	CHECK(clearings <= 1, "scrub: once");
-	spec_scrub(&before, which);
-	CHECK(false, "reached: a block that is given back");
-}
-
-void harness_image(void)
-{
-	struct buf_ree_fs_ta_handle *handle = &handle_object;
-	uint32_t which = nondet_u32();
-
-	any_pool(MOST_ADDRESSED);
-	__CPROVER_assume(which < BLOCKS && before.owner_of[which]);
-	handle->mm = entry_of[which];
-	handle->buf = shim_virt(tee_mm_get_smem(entry_of[which]), 0);
-	freed = entry_of[which];
-	buf_ta_close((struct ts_store_handle *)handle);
-	after.live[which] = false;
-	entry_of[which] = NULL;
-	check_list();
-	CHECK(!clearings || cleared_while_listed, "scrub: before it is given back");
-	CHECK(clearings <= 1, "scrub: once");
-	spec_scrub(&before, which);
-	CHECK(false, "reached: a block that is given back");
 }

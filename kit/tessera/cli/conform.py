@@ -57,6 +57,9 @@ def command(
         int, typer.Option(min=1, help="How many operations the seeded loop runs.")
     ] = 100_000,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same operations.")] = 1,
+    blocks: Annotated[
+        int, typer.Option(min=1, max=4, help="Live blocks in the tier cbmc: 4 take long.")
+    ] = 1,
     controls: Annotated[
         bool, typer.Option("--controls", help="Give the tiers patches with known mistakes.")
     ] = False,
@@ -76,7 +79,7 @@ def command(
     """
     loaded = load(resources.find_spec(spec))
     source = tree or toolchain.require().optee_source
-    options = Options(operations=operations, seed=seed)
+    options = Options(operations=operations, seed=seed, blocks=blocks)
     if controls:
         if patch is not None:
             raise TesseraError(

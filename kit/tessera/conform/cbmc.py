@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tessera.conform.cbmc_harness import generated
@@ -19,17 +19,21 @@ from tessera.conform.hostbuild import write_headers
 from tessera.conform.prepared import Prepared
 from tessera.conform.result import Check
 from tessera.conform.tiers import Options
+from tessera.errors import TesseraError
 from tessera.guest import modelchecker
 from tessera.lang.typed import Spec
 
-MOST_BLOCKS = 1
-"""Blocks that are live before the operation, at most."""
+MOST_BLOCKS = 4
+"""Blocks that are live before the operation, at most; `Options.blocks` says how many."""
+OPEN_BLOCKS = 1
+"""With more, who asks is one of a few cases, and OP-TEE's statistics are not compiled in."""
 BOUNDS = Bounds(seconds=600, mebibytes=4096)
 REACHED = "reached"
 
 _LONG = {
     "memory": "no access out of bounds, no null, no signed overflow, no shift too far",
     "loops": "every loop ends within its bound",
+    "ordered": "in the invariants' pools a block ends where the next one starts, or before",
     "list": "the list is in order, has every block once, and no other block is changed",
     "locks": "taken once, given back",
     "heap": "an entry for a granted request, nothing for a refused one",
@@ -54,13 +58,20 @@ class Harness:
     only: tuple[str, ...] = ()
 
 
-HARNESSES = (
-    Harness("alloc", tuple(range(MOST_BLOCKS + 1)), "any request of any size by anybody"),
-    Harness("free", tuple(range(1, MOST_BLOCKS + 1)), "any block is given back"),
-    Harness("find", tuple(range(1, MOST_BLOCKS + 1)), "any address is looked up"),
-    Harness("scrub", tuple(range(1, MOST_BLOCKS + 1)), "memory of a TA is released"),
-    Harness("image", tuple(range(1, MOST_BLOCKS + 1)), "the image of a TA is released"),
-)
+def harnesses_of(blocks: int) -> tuple[Harness, ...]:
+    """All operations with up to so many live blocks. Raises TesseraError for too many."""
+    if not 1 <= blocks <= MOST_BLOCKS:
+        raise TesseraError(
+            f"the tier cbmc takes 1 to {MOST_BLOCKS} live blocks, not {blocks}", where="--blocks"
+        )
+    some = tuple(range(1, blocks + 1))
+    return (
+        Harness("alloc", (0, *some), "any request of any size by anybody"),
+        Harness("free", some, "any block is given back"),
+        Harness("find", some, "any address is looked up"),
+        Harness("scrub", some, "memory of a TA is released"),
+        Harness("image", some, "the image of a TA is released"),
+    )
 
 
 @dataclass(slots=True)
@@ -73,6 +84,7 @@ class _Tally:
     variables: int = 0
     clauses: int = 0
     steps: int = 0
+    mebibytes: int = 0
     unknown: str = ""
     passed: int = 0  # assertions that hold
     differs: Question | None = None  # where it fails first
@@ -80,13 +92,14 @@ class _Tally:
     where: str = ""
 
     def counts(self) -> dict[str, int]:
-        """As in `Check.counts`; the size of the largest formula."""
+        """As in `Check.counts`; size and memory of the largest run."""
         return {
             "assertions": self.assertions,
             "runs": self.runs,
             "steps": self.steps,
             "variables": self.variables,
             "clauses": self.clauses,
+            "mebibytes": self.mebibytes,
         }
 
 
@@ -94,7 +107,7 @@ def run(
     spec: Spec,
     ready: Prepared,
     options: Options,
-    harnesses: tuple[Harness, ...] = HARNESSES,
+    harnesses: tuple[Harness, ...] = (),
     bounds: Bounds = BOUNDS,
 ) -> Iterator[Check]:
     """The checks of this tier; without CBMC one that is SKIPPED.
@@ -111,7 +124,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="tessera-cbmc-") as scratch:
         folder = Path(scratch)
         write_headers(ready.root, folder)
-        for one in harnesses:
+        for one in harnesses or harnesses_of(options.blocks):
             asking = _Asking(spec, ready.root, folder, checker, bounds, options)
             yield from asking.harness(one)
 
@@ -131,39 +144,63 @@ class _Asking:
         """The checks of one operation."""
         tallies: dict[str, _Tally] = {}
         for blocks in one.blocks:
-            question = self._question(one, blocks)
-            groups = listed(self.checker, question, self.bounds)
-            for group, names in groups.items():
-                # CBMC adds the ends of loops to whatever is asked.
-                if group == "loops" or (one.only and group not in one.only):
-                    continue
-                tally = tallies.setdefault(group, _Tally())
-                if tally.unknown or tally.differs:
-                    continue
-                self.options.progress(f"cbmc: {one.name}/{group}, {blocks} live blocks")
-                # One by one they are easier than together.
-                batches = [[name] for name in names] if group == "refused" else [names]
-                answers = [ask(self.checker, question, some, self.bounds) for some in batches]
-                for answer in answers:
-                    _add(tally, answer, blocks)
-                for prop in (prop for answer in answers for prop in answer.properties):
+            for question in self._questions(one, blocks):
+                self._ask(one, question, tallies)
+        for name, tally in sorted(tallies.items()):
+            yield self._verdict(one, name, tally)
+
+    def _ask(self, one: Harness, question: Question, tallies: dict[str, _Tally]) -> None:
+        """Every group of one question; what came out is added to the tallies."""
+        for group, names in listed(self.checker, question, self.bounds).items():
+            # CBMC adds the ends of loops to whatever is asked.
+            if group == "loops" or (one.only and group not in one.only):
+                continue
+            tally = tallies.setdefault(group, _Tally())
+            if tally.unknown or tally.differs:
+                continue
+            self.options.progress(f"cbmc: {one.name}/{group}, {question.blocks} live blocks")
+            # One by one, and case by case, they are easier than together.
+            batches = [[name] for name in names] if group == "refused" else [names]
+            answers = [
+                (case, ask(self.checker, case, some, self.bounds))
+                for some in batches
+                for case in self._cases(one, question, group)
+            ]
+            for case, answer in answers:
+                _add(tally, answer, question.blocks)
+                for prop in answer.properties:
                     known = tallies.setdefault(prop.group, _Tally())
                     known.assertions += 1
                     known.passed += prop.status == "SUCCESS"
                     if prop.status == "FAILURE" and known.differs is None:
-                        known.differs = question
+                        known.differs = case
                         known.failed, known.where = prop.name, prop.where
                     elif prop.status not in ("SUCCESS", "FAILURE"):
                         known.unknown = f"CBMC says {prop.status}"
-        for name, tally in sorted(tallies.items()):
-            yield self._verdict(one, name, tally)
 
-    def _question(self, one: Harness, blocks: int) -> Question:
+    def _cases(self, one: Harness, question: Question, group: str) -> list[Question]:
+        """The question, or one for each place that a new block can have among the others."""
+        kinds = {p.name: p.kind for p in self.spec.properties}
+        by_place = group == "refused" or kinds.get(group) in ("invariant", "step")
+        if one.name != "alloc" or question.blocks <= OPEN_BLOCKS or not by_place:
+            return [question]
+        return [replace(question, place=place) for place in range(question.blocks + 1)]
+
+    def _questions(self, one: Harness, blocks: int) -> list[Question]:
+        """The cases of one operation with so many live blocks."""
         inc = self.folder / f"blocks-{blocks}"
         inc.mkdir(exist_ok=True)
         text = generated(self.spec, blocks + 1).text
         (inc / "spec.inc").write_text(text, encoding="utf-8")
-        return Question(f"harness_{one.name}", blocks, self.root, self.folder, inc)
+        open_ = blocks <= OPEN_BLOCKS
+        askers: list[int | None] = [None]
+        if one.name == "alloc" and not open_:
+            askers = list(range(len(self.spec.enums["class"]) + 1))
+        name = f"harness_{one.name}"
+        return [
+            Question(name, blocks, self.root, self.folder, inc, asker, stats=open_)
+            for asker in askers
+        ]
 
     def _verdict(self, one: Harness, name: str, tally: _Tally) -> Check:
         full = f"cbmc/{one.name}/{name}"
@@ -192,5 +229,6 @@ def _add(tally: _Tally, answer: Answer, blocks: int) -> None:
     tally.steps = max(tally.steps, answer.steps)
     tally.variables = max(tally.variables, answer.variables)
     tally.clauses = max(tally.clauses, answer.clauses)
+    tally.mebibytes = max(tally.mebibytes, answer.mebibytes)
     if answer.unknown:
         tally.unknown = f"{answer.unknown}, with {blocks} live blocks"

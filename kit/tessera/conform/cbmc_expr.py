@@ -132,12 +132,10 @@ class Translator:
                 body = self.text(one.body, place)
             finally:
                 self._pending.remove(name)
-            params = "".join(f", uint64_t a_{b.name}" for b in one.params)
+            params = "".join(f", a_{b.name}" for b in one.params)
             values = self._table(one, body)
-            self.done[c_name] = (
-                f"static uint64_t {c_name}(const struct state *s{params})\n"
-                f"{{\n\t(void)s;\n\treturn {body};\n}}\n"
-            )
+            # A macro: what is constant in it is seen where it is used, and nothing branches.
+            self.done[c_name] = f"#define {c_name}(s{params}) ({body})\n"
             if values:
                 self.done[c_name] += f"static uint64_t t{c_name}[{values}];\n"
                 args = [f", {i}" if one.params else "" for i in range(values)]

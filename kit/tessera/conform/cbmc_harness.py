@@ -113,9 +113,9 @@ def _formula(spec: t.Spec, one: t.Property, live: int, shared: dict[str, str]) -
 
 
 def _holds(formulas: list[_Formula]) -> str:
-    lines = "".join(f"\tif (!{f.text})\n\t\treturn false;\n" for f in formulas)
-    head = "static bool spec_holds(const struct state *s)\n{\n\t(void)s;\n"
-    return f"{head}{lines}\treturn true;\n}}\n"
+    lines = "".join(f"\t__CPROVER_assume({f.text});\n" for f in formulas)
+    head = "static void spec_assumed(const struct state *s)\n{\n\t(void)s;\n"
+    return f"{head}{lines}}}\n"
 
 
 def _asserted(name: str, formulas: list[_Formula]) -> str:
@@ -130,10 +130,12 @@ def _check(one: _Formula) -> str:
 
 
 def _block(inputs: tuple[tuple[str, int], ...], statement: str) -> str:
-    drawn = "".join(
-        f"\t\tuint64_t {name} = nondet_u64() & {(1 << bits) - 1:#x}ULL;\n" for name, bits in inputs
-    )
+    drawn = "".join(f"\t\tuint64_t {name} = {_any(bits)};\n" for name, bits in inputs)
     return f"\t{{\n{drawn}\t\t{statement}\n\t}}\n"
+
+
+def _any(bits: int) -> str:
+    return "nondet_u32()" if bits == 32 else f"nondet_u64() & {(1 << bits) - 1:#x}ULL"
 
 
 # --- requests -------------------------------------------------------------------------------------
@@ -156,13 +158,10 @@ def _refused(spec: t.Spec, live: int, shared: dict[str, str]) -> str:
                 test = says.text(statement.test, Place("s", names, positive=False))
                 shared.update(says.done)
                 who = "!w" if action.name == "alloc_core" else "w"
-                inputs = (("any_o", 32),)
-                lines.append(
-                    _block(inputs, f'CHECK(!({who}) || !{test}, "refused: only when full");')
-                )
+                lines.append(_block((), f'CHECK(!({who}) || !{test}, "refused: only when full");'))
     return (
-        "static void spec_refused(const struct state *s, uint64_t w, uint64_t n)\n"
-        f"{{\n\t(void)s;\n\t(void)w;\n\t(void)n;\n{''.join(lines)}}}\n"
+        "static void spec_refused(const struct state *s, uint64_t w, uint64_t n, uint64_t any_o)\n"
+        f"{{\n\t(void)s;\n\t(void)w;\n\t(void)n;\n\t(void)any_o;\n{''.join(lines)}}}\n"
     )
 
 
@@ -242,7 +241,9 @@ def _scrub(spec: t.Spec, live: int, shared: dict[str, str]) -> str:
 
 
 def _classes(spec: t.Spec, names: tuple[str, ...]) -> str:
-    lines = []
+    """The class of a UUID; and for each class a UUID that has it, all zeros when none is listed."""
+    core = "SPEC_CORE_CLASS"
+    told, some = core, []
     for one in spec.classes:
         for ta in one.tas:
             who = uuid.UUID(ta.uuid)
@@ -252,9 +253,18 @@ def _classes(spec: t.Spec, names: tuple[str, ...]) -> str:
                 f"u->timeHiAndVersion == {who.time_hi_version:#x}U",
                 *(f"u->clockSeqAndNode[{i}] == {b:#x}U" for i, b in enumerate(who.bytes[8:])),
             ]
-            tests = " &&\n\t    ".join(fields)
-            lines.append(f"\tif ({tests})\n\t\treturn {names.index(one.name)};\n")
+            told = f"({' && '.join(fields)}) ? {names.index(one.name)} :\n\t       {told}"
+        if one.tas:
+            who = uuid.UUID(one.tas[0].uuid)
+            tail = ", ".join(f"{b:#x}U" for b in who.bytes[8:])
+            some.append(
+                f"\tif (k == {names.index(one.name)})\n\t\treturn (TEE_UUID){{ "
+                f"{who.time_low:#x}U, {who.time_mid:#x}U, {who.time_hi_version:#x}U,\n"
+                f"\t\t\t{{ {tail} }} }};\n"
+            )
     return (
         "static uint8_t spec_class(const TEE_UUID *u)\n{\n\t(void)u;\n"
-        f"{''.join(lines)}\treturn SPEC_CORE_CLASS;\n}}\n"
+        f"\treturn {told};\n}}\n"
+        "static TEE_UUID spec_uuid(unsigned int k)\n{\n\t(void)k;\n"
+        f"{''.join(some)}\treturn (TEE_UUID){{ }};\n}}\n"
     )

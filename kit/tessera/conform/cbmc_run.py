@@ -7,13 +7,15 @@ Non-goals: what is asserted (see `cbmc_harness`) and verdicts (see `cbmc`).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import resource
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,8 @@ from tessera.guest.modelchecker import ModelChecker
 
 Status = str  # SUCCESS, FAILURE, UNKNOWN or ERROR, as CBMC says
 
-_GROUPED = ("list", "locks", "heap", "asked", "refused", "scrub", "reached")
+_GROUPED = ("list", "locks", "heap", "asked", "refused", "scrub", "ordered", "reached")
+_SAMPLED = 0.05  # seconds between two looks at how much memory is in use
 _UUID_BYTES = 16
 _PROVED, _FAILED = 0, 10  # how CBMC ends
 _TAIL = 4000
@@ -40,13 +43,21 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One harness with so many live blocks; `folder` has the headers, `inc` has spec.inc."""
+    """One harness with so many live blocks; `folder` has the headers, `inc` has spec.inc.
+
+    `asker` is who asks for memory: None for any thread with any UUID, 0 for the core, k + 1 for a
+    TA of class k. `stats`: compiled with OP-TEE's statistics. `place` is the case that is looked
+    at, of `blocks` + 1: before how many of the blocks there is what the assertions speak of.
+    """
 
     function: str
     blocks: int
     root: Path
     folder: Path
     inc: Path
+    asker: int | None = None
+    stats: bool = True
+    place: int | None = None
 
     @property
     def unwind(self) -> int:
@@ -60,6 +71,9 @@ class Question:
         return [
             str(own / "harness.c"),
             f"-DBLOCKS={self.blocks}",
+            *([] if self.asker is None else [f"-DASKER={self.asker}"]),
+            *([] if self.place is None else [f"-DPLACE={self.place}"]),
+            *(["-DWITH_STATS"] if self.stats else []),
             *(f"-I{path}" for path in includes),
             "--function",
             self.function,
@@ -88,7 +102,10 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one run said; `unknown` is empty or the bound that was hit."""
+    """What one run said; `unknown` is empty or the bound that was hit.
+
+    `mebibytes` is the most memory that it had in use, as far as samples tell.
+    """
 
     properties: tuple[Property, ...]
     seconds: float
@@ -96,13 +113,14 @@ class Answer:
     variables: int
     clauses: int
     unknown: str = ""
+    mebibytes: int = 0
 
 
 def listed(checker: ModelChecker, question: Question, bounds: Bounds) -> dict[str, list[str]]:
     """The assertions of a harness by group. Raises TesseraError when CBMC refuses the C."""
-    text, code = _run(checker, [*question.words(), "--show-properties"], bounds)
+    done = _run(checker, [*question.words(), "--show-properties"], bounds)
     groups: dict[str, list[str]] = {}
-    for row in _rows(text, code, "properties", question.root):
+    for row in _rows(done.text, done.code, "properties", question.root):
         name = str(row.get("name", ""))
         groups.setdefault(_group(name, str(row.get("description", ""))), []).append(name)
     return groups
@@ -132,38 +150,71 @@ def _rows(text: str, code: int, key: str, root: Path) -> list[dict[str, Any]]:
 
 def ask(checker: ModelChecker, question: Question, names: Sequence[str], bounds: Bounds) -> Answer:
     """Some assertions of a harness. Raises TesseraError when CBMC's answer cannot be read."""
-    began = time.perf_counter()
     chosen = [word for name in names for word in ("--property", name)]
-    try:
-        text, code = _run(checker, [*question.words(), *chosen], bounds)
-    except subprocess.TimeoutExpired:
+    done = _run(checker, [*question.words(), *chosen], bounds)
+    if done.late:
         why = f"not decided within {bounds.seconds} s"
-        return Answer((), time.perf_counter() - began, 0, 0, 0, why)
-    seconds = time.perf_counter() - began
-    return read_answer(text, code, seconds, bounds, question.root)
+        return Answer((), done.seconds, 0, 0, 0, why, done.mebibytes)
+    answer = read_answer(done.text, done.code, done.seconds, bounds, question.root)
+    return replace(answer, mebibytes=done.mebibytes)
 
 
-def _run(checker: ModelChecker, words: list[str], bounds: Bounds) -> tuple[str, int]:
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A run that ended, or was ended as `late`."""
+
+    text: str
+    code: int
+    seconds: float
+    mebibytes: int
+    late: bool
+
+
+def _run(checker: ModelChecker, words: list[str], bounds: Bounds) -> _Done:
     def limit() -> None:
         most = bounds.mebibytes << 20
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
+    began, most = time.perf_counter(), 0
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
+        try:
+            process = subprocess.Popen(
+                [*checker.command, *words],
+                stdout=said,
+                stderr=subprocess.DEVNULL,
+                preexec_fn=limit,  # noqa: PLW1509 (no other thread holds a lock that it needs)
+            )
+        except OSError as error:
+            raise TesseraError(
+                f"CBMC does not start: {error.strerror}",
+                where=checker.command[-1],
+                remedy="tessera guest setup --cbmc",
+            ) from error
+        late = False
+        try:
+            while process.poll() is None and not late:
+                most = max(most, _peak(process.pid))
+                late = time.perf_counter() - began > bounds.seconds
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_SAMPLED)
+        finally:
+            process.kill()
+            code = process.wait()
+        said.seek(0)
+        return _Done(said.read(), code, time.perf_counter() - began, most, late)
+
+
+def _peak(pid: int) -> int:
+    """The most memory, in MiB, that a running process had; 0 where that is not told.
+
+    Not `ru_maxrss`: after a fork it starts from what this process has.
+    """
     try:
-        done = subprocess.run(
-            [*checker.command, *words],
-            capture_output=True,
-            text=True,
-            timeout=bounds.seconds,
-            check=False,
-            preexec_fn=limit,
-        )
-    except OSError as error:
-        raise TesseraError(
-            f"CBMC does not start: {error.strerror}",
-            where=checker.command[-1],
-            remedy="tessera guest setup --cbmc",
-        ) from error
-    return done.stdout, done.returncode
+        text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return 0
+    found = re.search(r"^VmHWM:\s+(\d+) kB", text, re.MULTILINE)
+    return -(-int(found.group(1)) // 1024) if found else 0
 
 
 def read_answer(text: str, code: int, seconds: float, bounds: Bounds, root: Path) -> Answer:
@@ -215,9 +266,8 @@ def traced(
     plain = [word for word in question.words() if word != "--slice-formula"]
     words = [*plain, "--trace", "--property", failed]
     try:
-        text, _ = _run(checker, words, bounds)
-        rows = [row for row in json.loads(text) if isinstance(row, dict)]
-    except (subprocess.TimeoutExpired, ValueError, TypeError):
+        rows = [r for r in json.loads(_run(checker, words, bounds).text) if isinstance(r, dict)]
+    except (ValueError, TypeError):
         return ()
     results: list[dict[str, Any]] = next((row["result"] for row in rows if "result" in row), [])
     failures = [r for r in results if r.get("status") == "FAILURE" and "trace" in r]

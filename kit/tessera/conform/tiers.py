@@ -31,12 +31,13 @@ class Options:
     """What all tiers may be told.
 
     `operations` and `seed` are for tiers that run; `limit` is the solver's resource units per
-    question, 0 for the tier's own.
+    question, 0 for the tier's own; `blocks` how many live blocks the model checker takes.
     """
 
     operations: int = 100_000
     seed: int = 1
     limit: int = 0
+    blocks: int = 1
     progress: Progress = silent
 
 
