@@ -19,10 +19,12 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def change(file: Path, text: str) -> None:
-    """Another text and a later time, whatever the clock's grain."""
+    """Another text and a later time, whatever the clock's grain, both at once."""
     later = file.stat().st_mtime_ns + 10_000_000
-    file.write_text(text)
-    os.utime(file, ns=(later, later))
+    new = file.with_name(f"{file.name}.new")
+    new.write_text(text)
+    os.utime(new, ns=(later, later))
+    new.replace(file)
 
 
 def test_again_on_every_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,17 +35,13 @@ def test_again_on_every_change(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
     def again() -> list[Path]:
         seen.append(file.read_text() + used.read_text())
-        if seen[-1] == "10":
-            raise TesseraError("a mistake")
-        follow = {"00": (file, "1"), "20": (used, "3")}.get(seen[-1])
+        follow = {"00": (file, "1"), "10": (file, "2"), "20": (used, "3")}.get(seen[-1])
         if follow:
             threading.Timer(0.1, change, follow).start()
+        if seen[-1] == "10":
+            raise TesseraError("a mistake")
         return [file, used]
 
-    def mend() -> None:
-        change(file, "2")
-
-    threading.Timer(0.6, mend).start()
     watch(again, [file], most=4)
     assert seen == ["00", "10", "20", "23"]
     assert "a mistake" in capsys.readouterr().err
