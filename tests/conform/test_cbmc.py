@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from tessera import resources
-from tessera.conform import cbmc
+from tessera.conform import cbmc, cbmc_cover
 from tessera.conform.cbmc import Harness, harnesses_of
+from tessera.conform.cbmc_cover import coverage, reached
 from tessera.conform.cbmc_expr import Place, Translator, Untranslatable
 from tessera.conform.cbmc_harness import generated
 from tessera.conform.cbmc_run import Bounds, read_answer, trace_lines
+from tessera.conform.hostbuild import write_headers
 from tessera.conform.prepared import prepared
 from tessera.conform.result import Check
 from tessera.conform.tiers import Options
@@ -143,6 +145,45 @@ def test_with_two_blocks_it_is_asked_case_by_case(
     check = checks_of(spec, optee_tree, (one,), changed)["cbmc/alloc/reserve_kept"]
     assert check.verdict == "DIFFERS"
     assert check.counts["runs"] < 9  # what comes after the first difference is not asked
+
+
+def covered(spec: Spec, tree: Path, folder: Path, found: ModelChecker) -> Check:
+    with prepared(spec, tree) as ready:
+        write_headers(ready.root, folder)
+        asking = cbmc._Asking(spec, ready.root, folder, found, cbmc.BOUNDS, Options())
+        return coverage(found, ready, asking.open_questions(), cbmc.BOUNDS)
+
+
+def test_every_added_line_is_reached_or_says_why_not(
+    checker: ModelChecker,
+    spec: Spec,
+    optee_tree: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    check = covered(spec, optee_tree, tmp_path, checker)
+    assert (check.verdict, check.counts["missing"]) == ("AGREES", 0), check.trace
+    assert check.counts["lines"] == len(check.trace) > 20
+    assert check.counts["reached"] > 15
+    assert sum("excepted" in row for row in check.trace) == 2
+    # Without the exception, and without an operation, lines are missing.
+    monkeypatch.setattr(cbmc_cover, "EXCEPTED", {})
+    few = tuple(one for one in harnesses_of(1) if one.name != "scrub")
+    monkeypatch.setattr(cbmc, "harnesses_of", lambda _: few)
+    check = covered(spec, optee_tree, tmp_path, checker)
+    assert (check.verdict, check.counts["missing"] >= 3) == ("UNKNOWN", True)
+    missing = [row for row in check.trace if row.endswith("NOT REACHED")]
+    assert {row.split(":")[0] for row in missing} == {"core/mm/fobj.c", "core/kernel/ree_fs_ta.c"}
+
+
+def test_a_line_that_only_fails_is_not_reached() -> None:
+    def goal(status: str, lines: str) -> dict[str, object]:
+        return {"status": status, "basicBlockLines": {"/t/a.c": {"f": lines}, "/u/b.c": {"g": "1"}}}
+
+    said = json.dumps([{"goals": [goal("satisfied", "1,3-4"), goal("failed", "4,5")]}])
+    found = reached(said, "/t")
+    assert found == {("a.c", 1): True, ("a.c", 3): True, ("a.c", 4): True, ("a.c", 5): False}
+    assert reached("no json", "/t") == {}
 
 
 @pytest.mark.parametrize("blocks", [0, 5])

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tessera.conform.cbmc_cover import coverage
 from tessera.conform.cbmc_harness import generated
 from tessera.conform.cbmc_run import Answer, Bounds, Question, ask, listed, traced
 from tessera.conform.hostbuild import write_headers
@@ -124,9 +125,12 @@ def run(
     with tempfile.TemporaryDirectory(prefix="tessera-cbmc-") as scratch:
         folder = Path(scratch)
         write_headers(ready.root, folder)
+        asking = _Asking(spec, ready.root, folder, checker, bounds, options)
         for one in harnesses or harnesses_of(options.blocks):
-            asking = _Asking(spec, ready.root, folder, checker, bounds, options)
             yield from asking.harness(one)
+        if not harnesses and ready.text:
+            options.progress("cbmc: coverage")
+            yield coverage(checker, ready, asking.open_questions(), bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +205,10 @@ class _Asking:
             Question(name, blocks, self.root, self.folder, inc, asker, stats=open_)
             for asker in askers
         ]
+
+    def open_questions(self) -> list[Question]:
+        """Every operation with as many live blocks as are taken without cases."""
+        return [q for one in harnesses_of(1) for q in self._questions(one, OPEN_BLOCKS)]
 
     def _verdict(self, one: Harness, name: str, tally: _Tally) -> Check:
         full = f"cbmc/{one.name}/{name}"

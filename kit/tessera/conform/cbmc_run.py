@@ -159,8 +159,14 @@ def ask(checker: ModelChecker, question: Question, names: Sequence[str], bounds:
     return replace(answer, mebibytes=done.mebibytes)
 
 
+def covering(checker: ModelChecker, question: Question, bounds: Bounds) -> Done:
+    """Which lines a harness can reach: CBMC's own text, in JSON."""
+    plain = [w for w in question.words() if w not in ("--unwinding-assertions", "--slice-formula")]
+    return _run(checker, [*plain, "--cover", "location"], bounds)
+
+
 @dataclass(frozen=True, slots=True)
-class _Done:
+class Done:
     """A run that ended, or was ended as `late`."""
 
     text: str
@@ -170,7 +176,7 @@ class _Done:
     late: bool
 
 
-def _run(checker: ModelChecker, words: list[str], bounds: Bounds) -> _Done:
+def _run(checker: ModelChecker, words: list[str], bounds: Bounds) -> Done:
     def limit() -> None:
         most = bounds.mebibytes << 20
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
@@ -201,7 +207,7 @@ def _run(checker: ModelChecker, words: list[str], bounds: Bounds) -> _Done:
             process.kill()
             code = process.wait()
         said.seek(0)
-        return _Done(said.read(), code, time.perf_counter() - began, most, late)
+        return Done(said.read(), code, time.perf_counter() - began, most, late)
 
 
 def _peak(pid: int) -> int:
