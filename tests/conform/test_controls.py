@@ -17,13 +17,21 @@ from tessera import resources
 from tessera.cli import app
 from tessera.conform import controls
 from tessera.conform.control_catalogue import CONTROLS
-from tessera.conform.controls import CONTEXT, Caught, Outcome, exit_code, run_controls
+from tessera.conform.controls import (
+    CONTEXT,
+    Caught,
+    Outcome,
+    changed_files,
+    exit_code,
+    run_controls,
+)
 from tessera.conform.hunks import change, moved, without
 from tessera.conform.prepared import Prepared, prepared
 from tessera.conform.result import Check
 from tessera.conform.tiers import Options
 from tessera.emit import make_patch
 from tessera.errors import TesseraError
+from tessera.guest import modelchecker
 from tessera.lang import load
 from tessera.lang.typed import Spec
 
@@ -142,6 +150,22 @@ def test_the_tier_that_runs_the_c_sees_a_control(priority: Spec, optee_tree: Pat
     few = Options(operations=1000)
     (found,) = run_controls(priority, optee_tree, few, ("host",), ("lo-of-the-other-class",))
     assert found.tiers[0].verdict == "DIFFERS", found
+
+
+def test_the_model_checker_is_asked_only_of_what_changed(priority: Spec, optee_tree: Path) -> None:
+    text = make_patch(priority, optee_tree, context=CONTEXT).text
+    by_name = {control.name: control for control in CONTROLS}
+    files = changed_files(text, by_name["no-scrub-of-image"].change(text))
+    assert files == ("core/kernel/ree_fs_ta.c",)
+    assert changed_files(text, by_name["no-spill"].change(text)) == ("core/mm/tee_mm.c",)
+    assert changed_files(text, text) == ()
+    if modelchecker.at_hand() is None:
+        pytest.skip(f"CBMC is optional and not here: {modelchecker.MEND}")
+    wanted = ("no-scrub-of-image", "max-for-min")
+    found = list(run_controls(priority, optee_tree, Options(), ("cbmc",), wanted))
+    seen = {o.control.name: (o.tiers[0].verdict, o.tiers[0].check) for o in found}
+    assert seen["no-scrub-of-image"] == ("DIFFERS", "cbmc/image/scrub")
+    assert seen["max-for-min"][0] == "DIFFERS"
 
 
 @pytest.mark.parametrize("name", ["nothing", "no-spil"])

@@ -9,6 +9,7 @@ Non-goals: the mistakes themselves (see `control_catalogue`), and mistakes of sp
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import multiprocessing
 import os
@@ -19,7 +20,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tessera.conform import cbmc
+from tessera.conform.cbmc import Harness
+from tessera.conform.cbmc_run import Bounds
 from tessera.conform.control_catalogue import CONTROLS, Control
+from tessera.conform.patched import FOBJ, HEADER, MEMORY, POOL, TA_STORE
 from tessera.conform.prepared import Prepared, prepared
 from tessera.conform.tiers import Options, Tier, silent
 from tessera.emit import make_patch
@@ -33,6 +38,11 @@ CONTEXT = 8
 
 _DEADLINES = {"host": 600}
 """Seconds for a tier that runs the C, which a mistake may keep from ending."""
+
+
+_BOUNDS = Bounds(seconds=120, mebibytes=4096)
+_GROUPS = ("asked", "promise", "memory", "list", "reserve_kept", "inside", "spill_last", "refused")
+"""What the model checker is asked of a changed search, in this order; `asked` has the loops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +102,9 @@ def run_controls(
             continue
         applied += 1
         options.progress(control.name)
-        yield Outcome(control, tuple(_ask(t, spec, tree, changed, options) for t in tiers))
+        files = changed_files(text, changed)
+        said = tuple(_ask(t, spec, tree, changed, options, files) for t in tiers)
+        yield Outcome(control, said)
     if not applied:
         raise TesseraError(
             f"no control applies to the patch of '{spec.name}'",
@@ -110,7 +122,32 @@ def _check_names(only: Sequence[str]) -> None:
         )
 
 
-def _ask(tier: str, spec: Spec, tree: Path, text: str, options: Options) -> Caught:
+def changed_files(before: str, after: str) -> tuple[str, ...]:
+    """The files whose part of a patch is another than before."""
+    old, new = _by_file(before), _by_file(after)
+    return tuple(sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name)))
+
+
+def _by_file(text: str) -> dict[str, str]:
+    parts = text.split("\n--- a/")[1:]
+    return {part.partition("\n")[0].split("\t")[0]: part for part in parts}
+
+
+def _harnesses(files: Sequence[str]) -> tuple[Harness, ...]:
+    """For the model checker: the operations that the files are for, the quickest question first."""
+    out: list[Harness] = []
+    if {POOL, HEADER, MEMORY} & {*files}:
+        out += [Harness("alloc", (n,), "", (group,)) for n in (0, 1) for group in _GROUPS]
+    if FOBJ in files:
+        out.append(Harness("scrub", (1,), "", ("scrub", "memory")))
+    if TA_STORE in files:
+        out.append(Harness("image", (1,), "", ("scrub", "memory")))
+    return tuple(out)
+
+
+def _ask(
+    tier: str, spec: Spec, tree: Path, text: str, options: Options, files: Sequence[str]
+) -> Caught:
     """What the tier says about a changed patch; a tier that runs the C gets an end set."""
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="tessera-control-") as scratch:
@@ -118,16 +155,18 @@ def _ask(tier: str, spec: Spec, tree: Path, text: str, options: Options) -> Caug
         patch.write_text(text, encoding="utf-8")
         with prepared(spec, tree, patch) as ready:
             answer = (_apart if tier in _DEADLINES else _first_difference)(
-                tier, spec, ready, options
+                tier, spec, ready, options, files
             )
     return Caught(tier, *answer, time.perf_counter() - began)
 
 
 def _first_difference(
-    tier: str, spec: Spec, ready: Prepared, options: Options
+    tier: str, spec: Spec, ready: Prepared, options: Options, files: Sequence[str]
 ) -> tuple[str, str, str]:
     """The verdict, check and detail of the first check that differs, or of the last unknown one."""
     run: Tier = importlib.import_module(f"tessera.conform.{tier}").run
+    if tier == "cbmc":
+        run = functools.partial(cbmc.run, harnesses=_harnesses(files), bounds=_BOUNDS)
     found = ("AGREES", "", "nothing was seen")
     try:
         for one in run(spec, ready, options):
@@ -141,13 +180,16 @@ def _first_difference(
     return found
 
 
-def _apart(tier: str, spec: Spec, ready: Prepared, options: Options) -> tuple[str, str, str]:
+def _apart(
+    tier: str, spec: Spec, ready: Prepared, options: Options, files: Sequence[str]
+) -> tuple[str, str, str]:
     """The same in a process group of its own, which is ended when the C does not end."""
     ours, theirs = multiprocessing.Pipe(duplex=False)
 
     def child() -> None:
         os.setpgid(0, 0)
-        theirs.send(_first_difference(tier, spec, ready, replace(options, progress=silent)))
+        quiet = replace(options, progress=silent)
+        theirs.send(_first_difference(tier, spec, ready, quiet, files))
 
     process = multiprocessing.get_context("fork").Process(target=child)
     process.start()
