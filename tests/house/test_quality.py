@@ -85,6 +85,23 @@ def test_the_simulator_shares_nothing_with_the_proofs() -> None:
         assert not [n for n in imported(file) if n.startswith(("tessera.prove", "z3"))], file
 
 
+def test_a_folder_uses_only_what_stands_before_it() -> None:
+    """The road runs one way; its order is the table in ARCHITECTURE.md."""
+    text = (REPO / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    order = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    folders = {folder.parent.name for folder in PACKAGE.glob("*/__init__.py")}
+    assert folders <= set(order)
+    backward = {
+        f"{file.relative_to(PACKAGE)}: {name}"
+        for file in PACKAGE.rglob("*.py")
+        if (own := file.relative_to(PACKAGE).parts[0]) in folders
+        for name in imported(file)
+        if name.startswith("tessera.") and (used := name.split(".")[1]) in folders
+        if order.index(used) > order.index(own)
+    }
+    assert backward == set()
+
+
 def test_every_module_says_what_it_is_for_and_stays_short() -> None:
     for file in PACKAGE.rglob("*.py"):
         text = file.read_text(encoding="utf-8")
