@@ -1,8 +1,8 @@
 """How fast the lockstep on the host is, and many millions of operations of it.
 
 Goal: operations per second of the fast loop, with sanitizers and without, per group of pools, and
-of the C beside the simulator; ten million operations of the fast loop. Writes JSON; the figure that
-we aim for stands beside.
+of the C beside the simulator; ten million operations of the fast loop; with `--blocks` the
+seconds and memory of the model checker. Writes JSON; the figure that we aim for stands beside.
 Non-goals: judging (no exit code depends on a time), except that a difference ends with exit code 1.
 
 Example: `python verification/bench/conform.py --operations 10000000 -o out/conform.json`
@@ -22,11 +22,13 @@ from random import Random
 from typing import Any
 
 from tessera import resources
+from tessera.conform import cbmc
 from tessera.conform.draw import Drawer
 from tessera.conform.hostbuild import build
 from tessera.conform.hostlink import Program
 from tessera.conform.lockstep import Lockstep
 from tessera.conform.prepared import prepared
+from tessera.conform.tiers import Options
 from tessera.conform.worlds import GROUPS, Setting, setting_of, setting_text, worlds_of
 from tessera.guest import toolchain
 from tessera.lang import load
@@ -107,6 +109,26 @@ def measure(spec: str, tree: Path, many: int, seed: int) -> list[Row]:
     return rows
 
 
+def checked(spec: str, tree: Path, blocks: int) -> list[Row]:
+    """Seconds and memory of the model checker, per operation; one row that says so without it."""
+    loaded = load(resources.find_spec(spec))
+    sums: dict[str, Row] = {}
+    with prepared(loaded, tree) as ready:
+        for check in cbmc.run(loaded, ready, Options(blocks=blocks)):
+            name = check.name.split("/")[1] if "/" in check.name else check.verdict
+            row = sums.setdefault(
+                name,
+                {"what": "cbmc", "operation": name, "blocks": blocks}
+                | dict.fromkeys(("checks", "agree", "runs", "seconds", "mebibytes"), 0),
+            )
+            row["checks"] += 1
+            row["agree"] += check.verdict == "AGREES"
+            row["runs"] += check.counts.get("runs", 0)
+            row["seconds"] = round(row["seconds"] + check.seconds, 1)
+            row["mebibytes"] = max(row["mebibytes"], check.counts.get("mebibytes", 0))
+    return list(sums.values())
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -114,20 +136,24 @@ def main() -> None:
     parser.add_argument("--tree", type=Path, help="an OP-TEE tree; else the guest's")
     parser.add_argument("--operations", type=int, default=10_000_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--blocks", type=int, help="measure the tier cbmc too, with so many")
     parser.add_argument("-o", "--output", type=Path, default=Path("out/conform.json"))
     chosen = parser.parse_args()
     tree = chosen.tree or toolchain.require().optee_source
+    rows = measure(chosen.spec, tree, chosen.operations, chosen.seed)
+    if chosen.blocks is not None:
+        rows += checked(chosen.spec, tree, chosen.blocks)
     document = {
         "machine": {"cores": os.cpu_count(), "system": platform.platform()},
         "load_at_start": os.getloadavg()[0],
         "spec": chosen.spec,
         "seed": chosen.seed,
-        "rows": measure(chosen.spec, tree, chosen.operations, chosen.seed),
+        "rows": rows,
     }
     write_json(chosen.output, document)
-    for row in document["rows"]:
+    for row in rows:
         print(*(f"{k}={v}" for k, v in row.items()), sep="  ")
-    sys.exit(1 if any(row.get("differs") for row in document["rows"]) else 0)
+    sys.exit(1 if any(row.get("differs") for row in rows) else 0)
 
 
 if __name__ == "__main__":
