@@ -29,7 +29,7 @@ def _quantisation(tensor: Tensor) -> Quantisation:
 
 
 def _along(values: tuple[float, ...], axis: int | None, rank: int, kind: type) -> Array:
-    array = np.asarray(values, kind)
+    array: Array = np.asarray(values, kind)
     if axis is None:
         return array.reshape(())
     return array.reshape([-1 if one == axis else 1 for one in range(rank)])

@@ -90,7 +90,9 @@ def source_positions(attrs: ResizeAttrs, axis: int, size: int) -> Array:
         case "asymmetric":
             return index / scale
         case "align_corners":
-            return np.zeros(1) if out == 1 else index * ((size - 1) / (out - 1))
+            # ONNX takes the length before it is rounded down to the output's size.
+            length = scale * size
+            return np.zeros(out) if length <= 1 else index * ((size - 1) / (length - 1))
         case "pytorch_half_pixel" if out == 1:
             return np.zeros(1)
         case "half_pixel_symmetric":

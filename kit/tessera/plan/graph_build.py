@@ -8,6 +8,7 @@ Non-goals: knowing any file format.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -38,10 +39,14 @@ def dtype_of(array: Array) -> DType | None:
 
 
 class GraphBuilder:
-    """A graph that grows. Every method raises `TesseraError` when something does not fit."""
+    """A graph that grows. Every method raises `TesseraError` when something does not fit.
 
-    def __init__(self, name: str) -> None:
+    `empty` allows tensors without elements, which computations with shapes may have in between.
+    """
+
+    def __init__(self, name: str, *, empty: bool = False) -> None:
         self.name = name
+        self._empty = empty
         self.tensors: dict[str, Tensor] = {}
         self._inputs: list[str] = []
         self._nodes: list[Node] = []
@@ -53,7 +58,7 @@ class GraphBuilder:
                 where=str(tensor.source),
                 remedy="names of tensors are unique in a graph; rename one",
             )
-        if any(size < 1 for size in tensor.shape):
+        if any(size < 1 for size in tensor.shape) and not self._empty:
             raise TesseraError(
                 f"tensor '{tensor.name}' has the shape {tensor.shape}, which holds nothing",
                 where=str(tensor.source),
@@ -101,6 +106,11 @@ class GraphBuilder:
         data.flags.writeable = False
         return self._add(Tensor(name, data.shape, dtype, source, quantisation, data))
 
+    def annotate(self, name: str, quantisation: Quantisation) -> Tensor:
+        """Says how the integers of a tensor stand for real numbers."""
+        self.tensors[name] = replace(self.tensors[name], quantisation=quantisation)
+        return self.tensors[name]
+
     def node(
         self,
         op: str,
@@ -128,9 +138,10 @@ class GraphBuilder:
         return tensor
 
     def finish(self, outputs: Sequence[str]) -> Graph:
-        """The graph, validated."""
+        """The graph, validated unless it may have empty tensors."""
         graph = Graph(
             self.name, tuple(self._inputs), tuple(outputs), tuple(self._nodes), self.tensors
         )
-        validate(graph)
+        if not self._empty:
+            validate(graph)
         return graph

@@ -202,7 +202,7 @@ def _slice(inputs: Inputs, attrs: Attrs) -> Typed:
     cut = cast(ops.SliceAttrs, attrs)
     parts = zip(inputs[0].shape, cut.starts, cut.sizes, cut.steps, strict=True)
     for size, start, count, step in parts:
-        if not (0 <= start < size and 0 <= start + (count - 1) * step < size):
+        if count and not (0 <= start < size and 0 <= start + (count - 1) * step < size):
             raise Misfit(f"{count} elements from {start} by {step} are not inside {size}")
     return Typed(cut.sizes, inputs[0].dtype)
 
