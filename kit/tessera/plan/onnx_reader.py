@@ -155,6 +155,30 @@ def _known(node: onnx.NodeProto, state: Import) -> bool:
     )
 
 
+def _check_arity(node: onnx.NodeProto, source: Source, opset: int) -> None:
+    """Refuses a node with fewer or more inputs or outputs than ONNX says the op has."""
+    try:
+        schema = onnx.defs.get_schema(node.op_type, opset)
+    except onnx.defs.SchemaError:
+        raise TesseraError(
+            f"op {node.op_type} is not in operator set {opset}",
+            where=str(source),
+            remedy="export the model with the operator set that it was written for",
+        ) from None
+    single = onnx.defs.OpSchema.FormalParameterOption.Single
+    required = [one.option == single for one in schema.inputs]
+    missing = any(need and not name for need, name in zip(required, node.input, strict=False))
+    fits = schema.min_input <= len(node.input) <= schema.max_input
+    made = schema.min_output <= len(node.output) <= schema.max_output
+    if missing or not fits or not made or not node.output[0]:
+        raise TesseraError(
+            f"{node.op_type}: {len(node.input)} inputs and {len(node.output)} outputs",
+            where=str(source),
+            remedy=f"it has {schema.min_input} to {schema.max_input} inputs, none left out, and "
+            f"{schema.min_output} to {schema.max_output} outputs",
+        )
+
+
 def _convert(node: onnx.NodeProto, source: Source, state: Import) -> None:
     converter = CONVERTERS.get(node.op_type)
     if node.domain not in ("", "ai.onnx") or converter is None:
@@ -171,6 +195,7 @@ def _convert(node: onnx.NodeProto, source: Source, state: Import) -> None:
                 where=str(source),
                 remedy="the model is damaged; export it again",
             )
+    _check_arity(node, source, state.opset)
     view = NodeView(node, source, state)
     converter(view)
     view.finish()
