@@ -36,6 +36,7 @@ from tessera.report.files import write_json
 
 AIM = 100_000  # operations per second of the fast loop, sanitizers off
 Row = dict[str, Any]
+_COUNTED = {"AGREES": "agree", "DIFFERS": "differ", "UNKNOWN": "unknown", "SKIPPED": "skipped"}
 
 
 def raced(program: Program, many: int, seed: int) -> Row:
@@ -110,7 +111,11 @@ def measure(spec: str, tree: Path, many: int, seed: int) -> list[Row]:
 
 
 def checked(spec: str, tree: Path, blocks: int) -> list[Row]:
-    """Seconds and memory of the model checker, per operation; one row that says so without it."""
+    """Seconds and memory of the model checker, per operation; one row that says so without it.
+
+    `agree`, `differ`, `unknown` and `skipped` count the checks; `differs` and `open` name those
+    that do not agree.
+    """
     loaded = load(resources.find_spec(spec))
     sums: dict[str, Row] = {}
     with prepared(loaded, tree) as ready:
@@ -119,10 +124,16 @@ def checked(spec: str, tree: Path, blocks: int) -> list[Row]:
             row = sums.setdefault(
                 name,
                 {"what": "cbmc", "operation": name, "blocks": blocks}
-                | dict.fromkeys(("checks", "agree", "runs", "seconds", "mebibytes"), 0),
+                | dict.fromkeys(("checks", "agree", "differ", "unknown", "skipped"), 0)
+                | dict.fromkeys(("runs", "seconds", "mebibytes"), 0)
+                | dict.fromkeys(("differs", "open"), ""),
             )
             row["checks"] += 1
-            row["agree"] += check.verdict == "AGREES"
+            row[_COUNTED[check.verdict]] += 1
+            if check.verdict == "DIFFERS":
+                row["differs"] = f"{row['differs']} {check.name}".strip()
+            elif check.verdict == "UNKNOWN":
+                row["open"] = f"{row['open']} {check.name}: {check.detail}".strip()
             row["runs"] += check.counts.get("runs", 0)
             row["seconds"] = round(row["seconds"] + check.seconds, 1)
             row["mebibytes"] = max(row["mebibytes"], check.counts.get("mebibytes", 0))
