@@ -1,4 +1,4 @@
-"""Every way in which a model file can be bad is one clear error; nothing is allocated on its word."""
+"""A bad model file is one clear error, whatever is wrong; nothing is allocated on its word."""
 
 from __future__ import annotations
 

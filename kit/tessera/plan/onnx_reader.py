@@ -7,6 +7,7 @@ Non-goals: rewriting for speed or memory (`passes`); training; control flow.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -46,7 +47,10 @@ def _sources(model: onnx.ModelProto, file: str) -> list[Source]:
 
 
 def _ordered(model: onnx.ModelProto, sources: list[Source]) -> list[int]:
-    """Indices of the nodes, each after those that make its inputs; files need not be in order."""
+    """Indices of the nodes, each after those that make its inputs.
+
+    The file's own order, when it is one: it decides how long tensors live.
+    """
     nodes = model.graph.node
     makers: dict[str, int] = {}
     for index, node in enumerate(nodes):
@@ -62,8 +66,9 @@ def _ordered(model: onnx.ModelProto, sources: list[Source]) -> list[int]:
         index: sorted({makers[name] for name in node.input if name in makers})
         for index, node in enumerate(nodes)
     }
+    sorter = TopologicalSorter(before)
     try:
-        return list(TopologicalSorter(before).static_order())
+        sorter.prepare()
     except CycleError as error:
         circle = error.args[1]
         said = " -> ".join(nodes[i].name or f"{nodes[i].op_type} {i}" for i in circle)
@@ -72,6 +77,15 @@ def _ordered(model: onnx.ModelProto, sources: list[Source]) -> list[int]:
             where=str(sources[circle[0]]),
             remedy="a network has no cycles; export the model again",
         ) from None
+    order: list[int] = []
+    ready = list(sorter.get_ready())
+    heapq.heapify(ready)
+    while ready:
+        order.append(heapq.heappop(ready))
+        sorter.done(order[-1])
+        for index in sorter.get_ready():
+            heapq.heappush(ready, index)
+    return order
 
 
 class _Sizes:
