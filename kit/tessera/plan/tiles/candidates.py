@@ -1,0 +1,104 @@
+"""Every way to run every group that is tried: the choice space.
+
+Goal: all groups of consecutive units up to a length, under bands, line buffers and ways to hold
+the constants; what is beaten in every respect by another way to run the same group is left out.
+Non-goals: picking (`choose`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from tessera.plan.cost import Coefficients
+from tessera.plan.tiles.assess import BlockTables, Candidate, assess, profile
+from tessera.plan.tiles.bands import can_band
+from tessera.plan.tiles.boxes import blocking_of
+from tessera.plan.tiles.rows import height
+from tessera.plan.tiles.schedule import group_items
+from tessera.plan.tiles.steps import Choice, Weights
+from tessera.plan.tiles.units import Item, Units
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What is tried. `longest`: units in a group; `bands`: rows per band of a fused group;
+    `blocks`: how many blocks of channels constants may come in."""
+
+    longest: int = 12
+    bands: tuple[int, ...] = (1, 2, 4, 8, 16)
+    blocks: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    ahead: bool = True
+    rates: Coefficients = field(default_factory=Coefficients)
+
+
+def _bands(units: Units, start: int, stop: int, space: Space) -> Iterator[tuple[int | None, bool]]:
+    """Bands that make sense: a single unit has its input and output whole, so none for it."""
+    yield None, False
+    items = group_items(units, start, stop)
+    tensors = units.graph.tensors
+    if stop - start < 2 or not can_band(items, tensors):
+        return
+    full = height(tensors[items[-1].tensor].shape) or 1
+    for band in space.bands:
+        if band < full:
+            yield band, False
+            yield band, True
+
+
+def _finest(units: Units, items: Sequence[Item]) -> int:
+    """The most blocks that any item's constants can come in; 0 when there are no constants."""
+    finest = 0
+    for one in items:
+        if one.node is not None and units.constants(one):
+            blocking = blocking_of(one.node, units.graph.tensors)
+            finest = max(finest, blocking.channels // blocking.unit if blocking else 1)
+    return finest
+
+
+def _weights(single: bool, finest: int, banded: bool, space: Space) -> Iterator[Choice]:
+    """Ways to hold the constants; a group without any has one."""
+    constants = finest > 0
+    if not constants or single or banded:
+        yield Choice(weights=Weights.RESIDENT)
+    if not constants:
+        return
+    yield Choice(weights=Weights.GROUP)
+    for blocks in (one for one in space.blocks if one <= finest):
+        if blocks > 1 or banded:
+            yield Choice(weights=Weights.STEP, blocks=blocks)
+        if space.ahead and (blocks > 1 or not single):
+            yield Choice(weights=Weights.STEP, blocks=blocks, ahead=True)
+
+
+def of_group(
+    units: Units, start: int, stop: int, space: Space, tables: BlockTables | None = None
+) -> Iterator[Candidate]:
+    """All candidates of one group; `tables` are shared between groups to save time."""
+    tables = tables or BlockTables(units)
+    items = group_items(units, start, stop)
+    finest = _finest(units, items)
+    for band, rolling in _bands(units, start, stop, space):
+        shape = profile(units, start, stop, band, rolling)
+        for way in _weights(stop - start == 1, finest, band is not None, space):
+            choice = Choice(band, way.weights, way.blocks, way.ahead, rolling)
+            yield assess(tables, units, shape, choice, space.rates)
+
+
+def _undominated(found: list[Candidate]) -> list[Candidate]:
+    """Those for which no other takes no more of anything; the first of equals stays."""
+    kept: list[Candidate] = []
+    for one in sorted(found, key=lambda c: (c.cost, c.transient, c.resident)):
+        if not any(k.transient <= one.transient and k.resident <= one.resident for k in kept):
+            kept.append(one)
+    return kept
+
+
+def all_candidates(units: Units, space: Space) -> list[Candidate]:
+    """The candidates of every group of at most `space.longest` units that can be best."""
+    found: list[Candidate] = []
+    tables = BlockTables(units)
+    for start in range(len(units)):
+        for stop in range(start + 1, min(len(units), start + space.longest) + 1):
+            found += _undominated(list(of_group(units, start, stop, space, tables)))
+    return found

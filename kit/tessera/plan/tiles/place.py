@@ -1,0 +1,50 @@
+"""Offsets for the buffers of a schedule.
+
+Goal: the adapter between a schedule and whatever places buffers with lifetimes; a first fit by
+size stands here for when nothing better is at hand.
+Non-goals: good placements (`tessera.plan.arena`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tessera.plan.tiles.steps import ALIGNMENT, Buffer, Schedule
+
+Placer = Callable[[Sequence[Buffer]], dict[str, int]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placement:
+    """The first byte of every buffer, and the height: bytes that the arena takes."""
+
+    offsets: dict[str, int]
+    height: int
+
+
+def first_fit(buffers: Sequence[Buffer]) -> dict[str, int]:
+    """Each buffer, the largest first, at the lowest offset free for its whole life."""
+    placed: list[tuple[int, Buffer]] = []
+    offsets: dict[str, int] = {}
+    for one in sorted(buffers, key=lambda b: (-b.size, b.lower, b.name)):
+        offset = 0
+        for start, other in sorted(placed, key=lambda pair: pair[0]):
+            apart = one.upper <= other.lower or other.upper <= one.lower
+            if apart or start + other.size <= offset:
+                continue
+            if start - offset >= one.size:
+                break
+            offset = start + other.size
+        offset = -(-offset // ALIGNMENT) * ALIGNMENT
+        placed.append((offset, one))
+        offsets[one.name] = offset
+    return offsets
+
+
+def place(schedule: Schedule, placer: Placer = first_fit) -> Placement:
+    """Offsets by `placer`, and the height that they come to."""
+    buffers = tuple(schedule.buffers.values())
+    offsets = placer(buffers)
+    height = max((offsets[one.name] + one.size for one in buffers), default=0)
+    return Placement(offsets, height)
