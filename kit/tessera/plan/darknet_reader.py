@@ -18,7 +18,7 @@ from tessera.plan.darknet_weights import WeightFile, WeightSource
 from tessera.plan.graph import Attrs, DType, Graph, Tensor
 from tessera.plan.graph_build import GraphBuilder
 
-LEAKY = 0.1
+LEAKY = float(np.float32(0.1))
 VARIANCE_FLOOR = 1e-6
 """Darknet divides by sqrt(variance) + 1e-6, not by sqrt(variance + epsilon)."""
 

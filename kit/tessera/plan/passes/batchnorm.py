@@ -28,6 +28,8 @@ def _factors(graph: Graph, node: Node) -> tuple[Array, Array, Array] | None:
 
 def _channel_axis(graph: Graph, node: Node) -> int | None:
     """The axis of the weights that is the output channel; None where folding does not apply."""
+    if node.op not in ("Conv", "Gemm"):
+        return None
     weights = constant_data(graph, node.inputs[1])
     if weights is None or any(constant_data(graph, one) is None for one in node.inputs[2:]):
         return None
