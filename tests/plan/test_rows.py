@@ -76,6 +76,8 @@ for height in (7, 10):
     for mode in ("nearest", "linear"):
         for coordinates in ("half_pixel", "asymmetric", "align_corners", "half_pixel_symmetric"):
             for nearest in ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil"):
+                if mode == "linear" and nearest != "floor":
+                    continue  # says nothing there
                 for out in (2 * height, height // 2, 3 * height - 1):
                     attrs = _resize(mode, coordinates, nearest, out, height)
                     label = f"Resize {mode} {coordinates} {nearest} {height} to {out}"
@@ -94,7 +96,11 @@ for height in (7, 10):
         ("LRN", _one("LRN", LrnAttrs(3, 0.1, 0.75, 1.0), height)),
     ]
 
-NAMES = [label for label, _ in CASES]
+FAMILIES = sorted({label.split()[0] for label, _ in CASES})
+
+
+def _of(family: str) -> list[tuple[str, Graph]]:
+    return [case for case in CASES if case[0].split()[0] == family]
 
 
 def _values(graph: Graph, node: Node) -> list[np.ndarray]:
@@ -113,39 +119,42 @@ def _whole(graph: Graph, values: list[np.ndarray]) -> np.ndarray:
 
 
 def _bands(rows: int) -> list[Rows]:
-    sizes = (1, 2, 3, rows)
+    sizes = (1, 3, rows)
     return [Rows(a, min(rows, a + n)) for n in sizes for a in range(0, rows, n)]
 
 
-@pytest.mark.parametrize(("label", "graph"), CASES, ids=NAMES)
-def test_rows_that_are_not_claimed_do_not_matter(label: str, graph: Graph) -> None:
-    node = graph.nodes[0]
-    assert is_row_local(node, graph.tensors)
-    values = _values(graph, node)
-    right = _whole(graph, values)
-    for band in _bands(right.shape[2]):
-        need = need_of(node, graph.tensors, 0, band)
-        assert need is not None
-        poisoned = [value.copy() for value in values]
-        poisoned[0][:, :, : need.rows.start] = np.nan
-        poisoned[0][:, :, need.rows.stop :] = np.nan
-        made = _whole(graph, poisoned)[:, :, band.start : band.stop]
-        np.testing.assert_array_equal(made, right[:, :, band.start : band.stop])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rows_that_are_not_claimed_do_not_matter(family: str) -> None:
+    for label, graph in _of(family):
+        node = graph.nodes[0]
+        assert is_row_local(node, graph.tensors)
+        values = _values(graph, node)
+        right = _whole(graph, values)
+        for band in _bands(right.shape[2]):
+            need = need_of(node, graph.tensors, 0, band)
+            assert need is not None
+            poisoned = [value.copy() for value in values]
+            poisoned[0][:, :, : need.rows.start] = np.nan
+            poisoned[0][:, :, need.rows.stop :] = np.nan
+            made = _whole(graph, poisoned)[:, :, band.start : band.stop]
+            np.testing.assert_array_equal(made, right[:, :, band.start : band.stop], label)
 
 
-@pytest.mark.parametrize(("label", "graph"), CASES, ids=NAMES)
-def test_a_band_from_its_slices_is_the_band_of_the_whole(label: str, graph: Graph) -> None:
-    node = graph.nodes[0]
-    values = _values(graph, node)
-    right = _whole(graph, values)
-    for band in _bands(right.shape[2]):
-        boxes = input_boxes(node, graph.tensors, band, None)
-        cut = [
-            value[tuple(slice(one.start, one.stop) for one in box)]
-            for value, box in zip(values, boxes, strict=True)
-        ]
-        made = compute(node, graph.tensors, band, None, cut)
-        np.testing.assert_array_max_ulp(made, right[:, :, band.start : band.stop], maxulp=1)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_band_from_its_slices_is_the_band_of_the_whole(family: str) -> None:
+    for label, graph in _of(family):
+        node = graph.nodes[0]
+        values = _values(graph, node)
+        right = _whole(graph, values)
+        for band in _bands(right.shape[2]):
+            boxes = input_boxes(node, graph.tensors, band, None)
+            cut = [
+                value[tuple(slice(one.start, one.stop) for one in box)]
+                for value, box in zip(values, boxes, strict=True)
+            ]
+            made = compute(node, graph.tensors, band, None, cut)
+            assert made.shape == right[:, :, band.start : band.stop].shape, label
+            np.testing.assert_array_max_ulp(made, right[:, :, band.start : band.stop], maxulp=1)
 
 
 @pytest.mark.parametrize(

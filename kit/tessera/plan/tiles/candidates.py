@@ -64,7 +64,7 @@ def _weights(single: bool, finest: int, banded: bool, space: Space) -> Iterator[
     if not constants:
         return
     yield Choice(weights=Weights.GROUP)
-    for blocks in (one for one in space.blocks if one <= finest):
+    for blocks in sorted({min(one, finest) for one in space.blocks}):
         if blocks > 1 or banded:
             yield Choice(weights=Weights.STEP, blocks=blocks)
         if space.ahead and (blocks > 1 or not single):

@@ -145,16 +145,16 @@ class Chooser:
         Raises `TesseraError` naming the layer that does not fit and the least budget that works.
         """
         limit = budget
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             cover = pick(self.candidates, len(self.units), limit)
             if cover is None:
                 break
             plan = _plan(self.units, cover, self._placer)
             if plan.placement.height <= budget:
                 return plan
-            # What placing lost is taken off the limit, at least a little.
-            lost = plan.placement.height - plan.schedule.peak
-            limit = min(limit - ALIGNMENT, plan.schedule.peak - 1, budget - lost // 2)
+            # First the next smaller load, then what placing lost off the limit as well.
+            lost = plan.placement.height - budget if attempt >= ATTEMPTS // 2 else ALIGNMENT
+            limit = min(limit, plan.schedule.peak) - lost
         least_plan = self.minimise()
         if least_plan.placement.height <= budget:
             return least_plan

@@ -28,14 +28,16 @@ def first_fit(buffers: Sequence[Buffer]) -> dict[str, int]:
     placed: list[tuple[int, Buffer]] = []
     offsets: dict[str, int] = {}
     for one in sorted(buffers, key=lambda b: (-b.size, b.lower, b.name)):
+        meets = [
+            (start, start + other.size)
+            for start, other in placed
+            if one.lower < other.upper and other.lower < one.upper
+        ]
         offset = 0
-        for start, other in sorted(placed, key=lambda pair: pair[0]):
-            apart = one.upper <= other.lower or other.upper <= one.lower
-            if apart or start + other.size <= offset:
-                continue
+        for start, end in sorted(meets):
             if start - offset >= one.size:
                 break
-            offset = start + other.size
+            offset = max(offset, end)
         offset = -(-offset // ALIGNMENT) * ALIGNMENT
         placed.append((offset, one))
         offsets[one.name] = offset

@@ -59,7 +59,9 @@ def pipeline(loads: Sequence[float], computes: Sequence[float], ahead: bool) -> 
     """Time of load, compute, load, compute ...; `ahead`: a load runs beside the compute before."""
     if not ahead:
         return sum(loads) + sum(computes)
-    total = loads[0] if loads else 0.0
+    if not loads:
+        return sum(computes)
+    total = loads[0]
     for compute, load in zip(computes, [*loads[1:], 0.0], strict=True):
         total += max(compute, load)
     return total
