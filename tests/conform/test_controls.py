@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,18 +15,21 @@ from control_trees import TOY_TREE
 from typer.testing import CliRunner, Result
 
 from tessera import resources
-from tessera.cli import app
+from tessera.cli import app, controls_table
 from tessera.conform import controls
-from tessera.conform.control_catalogue import CONTROLS
+from tessera.conform.control_catalogue import CONTROLS, removed
 from tessera.conform.controls import (
     CONTEXT,
+    NOT_TRIED,
     Caught,
     Outcome,
     changed_files,
     exit_code,
     run_controls,
 )
+from tessera.conform.controls_chosen import CHOSEN
 from tessera.conform.hunks import change, moved, without
+from tessera.conform.patched import MEMORY
 from tessera.conform.prepared import Prepared, prepared
 from tessera.conform.result import Check
 from tessera.conform.tiers import Options
@@ -35,8 +39,10 @@ from tessera.guest import modelchecker
 from tessera.lang import load
 from tessera.lang.typed import Spec
 
-NOT_IN_TOY = {"scrub-granules", "scrub-what-was-asked"}
+NOT_IN_TOY = {"scrub-granules", "scrub-what-was-asked", "scrub-of-what-is-handed-out"}
 """They name what the small tree does not have."""
+UNREAD = {"scrub-granules"}
+"""Of those, one that changes its patch all the same, into what cannot be read."""
 
 
 @pytest.fixture(scope="module")
@@ -46,22 +52,33 @@ def priority() -> Spec:
 
 @pytest.fixture(scope="module")
 def toy(priority: Spec) -> list[Outcome]:
-    """What the tier smt says about every control on the small tree."""
-    return list(run_controls(priority, TOY_TREE, Options(), ("smt",)))
+    """What the tier smt says about every control on the small tree: each is tried once."""
+    there = [control.name for control in CONTROLS if control.name not in NOT_IN_TOY - UNREAD]
+    return list(run_controls(priority, TOY_TREE, Options(), ("smt",), there))
 
 
 def test_the_catalogue_is_large_and_its_names_are_its_own() -> None:
     assert len(CONTROLS) >= 25
     assert len({control.name for control in CONTROLS}) == len(CONTROLS)
     kinds = {control.kind for control in CONTROLS}
-    assert kinds >= {"window", "bounds", "search", "class", "spill", "width", "scrub", "order"}
+    assert kinds >= {
+        "window",
+        "bounds",
+        "search",
+        "class",
+        "spill",
+        "width",
+        "scrub",
+        "order",
+        "hook",
+    }
     assert all(control.doc.endswith(".") for control in CONTROLS)
 
 
-def apply_all(priority: Spec, tree: Path) -> None:
+def apply_all(priority: Spec, tree: Path, but: frozenset[str] = frozenset()) -> None:
     text = make_patch(priority, tree, context=CONTEXT).text
     seen = {text}
-    for control in CONTROLS:
+    for control in (one for one in CONTROLS if one.name not in but):
         changed = control.change(text)
         assert changed not in seen, f"{control.name} changes nothing new"
         seen.add(changed)
@@ -74,10 +91,25 @@ def apply_all(priority: Spec, tree: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, f"{control.name}: {done.stdout}"
+        assert not git_says(tree, changed), control.name
+
+
+def git_says(tree: Path, text: str) -> str:
+    """What git has against a patch, as the tier guest asks it; empty for nothing."""
+    done = subprocess.run(
+        ["git", "apply", "--check", "--unidiff-zero", "-"],
+        cwd=tree,
+        input=text,
+        text=True,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "GIT_CEILING_DIRECTORIES": str(tree.parent), "GIT_DIR": "/dev/null"},
+    )
+    return done.stderr.strip()
 
 
 def test_every_control_changes_the_patch_and_still_applies(priority: Spec) -> None:
-    apply_all(priority, TOY_TREE)
+    apply_all(priority, TOY_TREE, frozenset(NOT_IN_TOY - UNREAD))
 
 
 def test_every_control_applies_to_the_real_tree(priority: Spec, optee_tree: Path) -> None:
@@ -85,9 +117,10 @@ def test_every_control_applies_to_the_real_tree(priority: Spec, optee_tree: Path
 
 
 def test_smt_sees_every_control(toy: list[Outcome]) -> None:
-    assert [o.control.name for o in toy] == [c.name for c in CONTROLS]
+    there = [c.name for c in CONTROLS if c.name not in NOT_IN_TOY - UNREAD]
+    assert [o.control.name for o in toy] == there
     missed = {o.control.name: o.tiers for o in toy if not o.caught}
-    assert missed.keys() <= NOT_IN_TOY, missed
+    assert missed.keys() <= UNREAD, missed
     assert all(o.tiers[0].verdict != "AGREES" for o in toy)
 
 
@@ -109,6 +142,7 @@ def test_the_check_that_sees_a_control_is_about_the_same_thing(toy: list[Outcome
         "width": ("pages", "window.lo", "window.hi"),
         "pools": ("pages",),
         "order": ("order",),
+        "hook": ("order", "window.hi"),
     }
     for outcome in toy:
         kind, check = outcome.control.kind, outcome.tiers[0].check.removeprefix("smt/")
@@ -118,10 +152,10 @@ def test_the_check_that_sees_a_control_is_about_the_same_thing(toy: list[Outcome
 def test_a_control_that_is_not_seen_is_exit_code_1(
     priority: Spec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def blind(spec: Spec, ready: Prepared, options: Options) -> Iterator[Check]:
-        yield Check("smt", "smt/blind", "AGREES")
+    def blind(spec: Spec, ready: Prepared, options: Options) -> dict[str, Callable[[], Check]]:
+        return {"blind": lambda: Check("smt", "smt/blind", "AGREES")}
 
-    monkeypatch.setattr("tessera.conform.smt.run", blind)
+    monkeypatch.setattr("tessera.conform.smt.plan", blind)
     found = list(run_controls(priority, TOY_TREE, Options(), ("smt",), ("no-spill",)))
     assert found[0].tiers[0].verdict == "AGREES" and not found[0].caught
     assert exit_code(found) == 1
@@ -132,6 +166,33 @@ def test_a_patch_that_was_not_read_is_not_caught() -> None:
     seen = Outcome(CONTROLS[0], (*unread.tiers, Caught("host", "DIFFERS", "host/x", "", 0.0)))
     assert not unread.caught and exit_code([unread]) == 1
     assert seen.caught and exit_code([seen]) == 0
+
+
+def test_a_slow_tier_gets_its_own_few(priority: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most four boots; the others are not tried, which is not the same as missed."""
+    given: list[str] = []
+
+    def sees(spec: Spec, ready: Prepared, options: Options) -> Iterator[Check]:
+        given.append("one")
+        yield Check("guest", "guest/trace", "DIFFERS")
+
+    monkeypatch.setattr("tessera.conform.guest.run", sees)
+    found = list(run_controls(priority, TOY_TREE, Options(), ("guest",)))
+    tried = {o.control.name for o in found if o.tried}
+    assert tried == CHOSEN["guest"].keys() and len(given) == len(tried) <= 4
+    assert {o.tiers[0].verdict for o in found if not o.tried} == {NOT_TRIED}
+    assert exit_code(found) == 0
+    assert exit_code([o for o in found if not o.tried]) == 1  # nothing was looked at
+    (named,) = run_controls(priority, TOY_TREE, Options(), ("guest",), ("max-for-min",))
+    assert named.tried and named.caught  # asked for by name
+
+
+def test_what_a_slow_tier_is_given_is_in_the_catalogue() -> None:
+    names = {control.name: control.kind for control in CONTROLS}
+    assert all(chosen.keys() <= names.keys() for chosen in CHOSEN.values())
+    assert all(why for chosen in CHOSEN.values() for why in chosen.values())
+    kinds = [names[name] for name in CHOSEN["cbmc"]]
+    assert sorted(kinds) == sorted({*names.values()})  # one of each kind
 
 
 def test_c_that_does_not_end_is_ended(priority: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,11 +222,9 @@ def test_the_model_checker_is_asked_only_of_what_changed(priority: Spec, optee_t
     assert changed_files(text, text) == ()
     if modelchecker.at_hand() is None:
         pytest.skip(f"CBMC is optional and not here: {modelchecker.MEND}")
-    wanted = ("no-scrub-of-image", "max-for-min")
-    found = list(run_controls(priority, optee_tree, Options(), ("cbmc",), wanted))
-    seen = {o.control.name: (o.tiers[0].verdict, o.tiers[0].check) for o in found}
-    assert seen["no-scrub-of-image"] == ("DIFFERS", "cbmc/image/scrub")
-    assert seen["max-for-min"][0] == "DIFFERS"
+    (found,) = run_controls(priority, optee_tree, Options(), ("cbmc",), ("no-scrub-of-image",))
+    assert (found.tiers[0].verdict, found.tiers[0].check) == ("DIFFERS", "cbmc/image/scrub")
+    assert found.tiers[0].processor > 0
 
 
 @pytest.mark.parametrize("name", ["nothing", "no-spil"])
@@ -209,6 +268,14 @@ def test_a_hunk_without_changes_goes() -> None:
     assert "ten" not in made and made.count("@@") == 2
 
 
+def test_a_file_without_hunks_goes_with_its_header(priority: Spec) -> None:
+    assert change(PATCH, "x.c", lambda lines: [x for x in lines if x[0] == " "]) == ""
+    text = make_patch(priority, TOY_TREE, context=CONTEXT).text
+    made = removed(MEMORY, "IS_ENABLED(", "pool->pages = ")(text)
+    assert MEMORY in text and f"a/{MEMORY}" not in made
+    assert made.count("diff --git") == text.count("diff --git") - 1
+
+
 def test_lines_move_to_the_nearest_anchor() -> None:
     made = change(PATCH, "x.c", lambda lines: moved(lines, "two", "three", "four", after=True))
     assert " four\n+two\n+three\n five\n" in made
@@ -235,11 +302,12 @@ def command(*words: str) -> Result:
 
 
 @pytest.fixture
-def three(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A catalogue of three, one of which this tree does not have."""
+def three(toy: list[Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was said of three, one of which this tree does not have, and one that was not tried."""
     names = ("no-spill", "uuid-digit", "scrub-granules")
-    few = tuple(control for control in CONTROLS if control.name in names)
-    monkeypatch.setattr(controls, "CONTROLS", few)
+    few = [outcome for outcome in toy if outcome.control.name in names]
+    left = Outcome(CONTROLS[0], (Caught("smt", NOT_TRIED, "", "", 0.0),))
+    monkeypatch.setattr(controls_table, "run_controls", lambda *_: iter([*few, left]))
 
 
 @pytest.mark.usefixtures("three")
@@ -247,8 +315,10 @@ def test_the_table_says_which_tier_saw_what_and_what_none_did() -> None:
     shown = command("--tier", "smt")
     assert shown.exit_code == 1, shown.output
     assert re.search(r"no-spill +spill +DIFFERS spill", shown.stdout)
-    assert "2 of 3 controls caught" in shown.stdout
-    assert "caught by no tier: scrub-granules" in shown.stdout
+    assert re.search(rf"{CONTROLS[0].name} +window +not tried\s*\n", shown.stdout)
+    assert "2 of 3 controls caught, 1 not tried" in shown.stdout
+    assert "smt: 2 of 3" in shown.stdout
+    assert "caught by no tier: scrub-granules\n" in shown.stdout
     assert "\x1b" not in shown.stdout
 
 
@@ -256,12 +326,14 @@ def test_the_table_says_which_tier_saw_what_and_what_none_did() -> None:
 def test_the_table_as_json() -> None:
     shown = command("--tier", "smt", "--json")
     rows = json.loads(shown.stdout)
-    assert [(row["name"], row["caught"]) for row in rows] == [
+    assert [(row["name"], row["caught"]) for row in rows[:3]] == [
         ("uuid-digit", True),
         ("no-spill", True),
         ("scrub-granules", False),
     ]
     assert rows[0]["tiers"]["smt"]["verdict"] == "DIFFERS"
+    assert rows[0]["tiers"]["smt"]["processor"] > 0
+    assert rows[3]["tiers"]["smt"]["verdict"] == NOT_TRIED
 
 
 def test_controls_take_no_patch(tmp_path: Path) -> None:

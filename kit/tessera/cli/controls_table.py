@@ -17,13 +17,13 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tessera.conform.controls import SEEN, TIERS, Outcome, exit_code, run_controls
+from tessera.conform.controls import NOT_TRIED, SEEN, TIERS, Outcome, exit_code, run_controls
 from tessera.conform.tiers import Options
 from tessera.lang import Spec
 from tessera.report.files import to_text
 
 _PLAIN_WIDTH = 140
-_STYLES = dict.fromkeys(SEEN, "green") | {"UNKNOWN": "yellow", "AGREES": "dim"}
+_STYLES = dict.fromkeys(SEEN, "green") | {"UNKNOWN": "yellow"}
 
 
 def show_controls(
@@ -64,6 +64,7 @@ def _data(outcome: Outcome) -> dict[str, Any]:
                 "check": t.check,
                 "detail": t.detail,
                 "seconds": round(t.seconds, 3),
+                "processor": round(t.processor, 3),
             }
             for t in outcome.tiers
         },
@@ -83,15 +84,21 @@ def _print(outcomes: list[Outcome], tiers: tuple[str, ...]) -> None:
     for outcome in outcomes:
         row = [escape(outcome.control.name), outcome.control.kind]
         for one in outcome.tiers:
+            if one.verdict == NOT_TRIED:
+                row += ["not tried", ""]
+                continue
             check = one.check.removeprefix(f"{one.tier}/")
             told = f"{one.verdict} {check}" if check else one.verdict
-            row += [f"[{_STYLES.get(one.verdict, '')}]{escape(told)}[/]", f"{one.seconds:.1f}"]
+            row += [f"[{_STYLES.get(one.verdict, 'dim')}]{escape(told)}[/]", f"{one.seconds:.1f}"]
         table.add_row(*row)
     console.print(table)
-    missed = [outcome.control.name for outcome in outcomes if not outcome.caught]
-    console.print(f"{len(outcomes) - len(missed)} of {len(outcomes)} controls caught")
+    tried = [outcome for outcome in outcomes if outcome.tried]
+    missed = [outcome.control.name for outcome in tried if not outcome.caught]
+    left = f", {len(outcomes) - len(tried)} not tried" if len(tried) < len(outcomes) else ""
+    console.print(f"{len(tried) - len(missed)} of {len(tried)} controls caught{left}")
     for tier in tiers:
         seen = sum(t.verdict in SEEN for o in outcomes for t in o.tiers if t.tier == tier)
-        console.print(f"  {tier}: {seen}")
+        asked = sum(t.verdict != NOT_TRIED for o in outcomes for t in o.tiers if t.tier == tier)
+        console.print(f"  {tier}: {seen} of {asked}")
     if missed:
         console.print(f"[bold red]caught by no tier[/]: {escape(', '.join(missed))}")

@@ -81,6 +81,22 @@ def _again_after(text: str) -> str:
     return change(text, POOL, edit)
 
 
+def _clear_where_asked(text: str) -> str:
+    """The clearing in `sec_mem_free()` moved into the next function that has the record."""
+
+    def edit(lines: list[str]) -> list[str]:
+        start = next((i for i, line in enumerate(lines) if line.startswith("+\tmemtag")), -1)
+        places = [i for i, line in enumerate(lines) if i > start and "*f = to_sec_mem(" in line]
+        if start < 0 or not places:
+            return lines
+        added = [line for line in lines if line[0] == "+"]
+        rest = [line for line in lines if line[0] != "+"]
+        at = places[0] - len(added) + 1
+        return rest[:at] + added + rest[at:]
+
+    return change(text, FOBJ, edit)
+
+
 _CURRENT = "thread_get_id_may_fail() >= 0 && "
 
 CONTROLS = (
@@ -212,6 +228,24 @@ CONTROLS = (
             _again_after),
     Control("pages-before-init", "order", "The pool's size is set, and then the pool is cleared.",
             put(MEMORY, "IS_ENABLED(", "pool->pages = ", "if (!tee_mm_init(", after=False)),
+    # --- the hooks: fixed text, and where it is put -----------------------------------------------
+    Control("scrub-where-it-opens", "hook", "The clearing for images that fail to open stands "
+            "before the label, where one has opened.",
+            put(TA_STORE, "if (handle->buf)", "memset(", "err:", after=False)),
+    Control("scrub-of-no-image", "hook", "The image is cleared before it is known that there is "
+            "one.", put(TA_STORE, "\tmemset(handle->buf", "", "if (!handle)", after=False)),
+    Control("scrub-after-its-record", "hook", "Memory is cleared when the record that names it is "
+            "gone.", put(FOBJ, "memtag_clear_mem(", ");", "free(f);", after=True)),
+    Control("scrub-of-what-is-handed-out", "hook", "Memory is cleared where its address is asked "
+            "for, not where it comes back.", _clear_where_asked),
+    Control("again-before-lock", "hook", "The second search takes the lock that is held.",
+            put(POOL, "again:", "", "exceptions = cpu_spin_lock", after=False)),
+    Control("offset-after-unlock", "hook", "The offset is corrected when the lock is given up.",
+            put(POOL, "nn->offset = MAX(", "", "cpu_spin_unlock_xrestore(", after=True)),
+    Control("refused-with-lock", "hook", "A request that ends beyond its window leaves with the "
+            "lock held, and its entry on the heap.", token(POOL, "goto err;", "return NULL;")),
+    Control("spill-before-label", "hook", "The second search stands where no failed one comes by.",
+            put(POOL, "if (pool->pages && k == 1) {", "}", "err:", after=False)),
 )  # fmt: skip
 """In the order in which they are shown."""
 

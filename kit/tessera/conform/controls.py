@@ -20,12 +20,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tessera.conform import cbmc
+from tessera.conform import cbmc, smt
 from tessera.conform.cbmc import Harness
 from tessera.conform.cbmc_run import Bounds
 from tessera.conform.control_catalogue import CONTROLS, Control
+from tessera.conform.controls_chosen import is_tried
 from tessera.conform.patched import FOBJ, HEADER, MEMORY, POOL, TA_STORE
 from tessera.conform.prepared import Prepared, prepared
+from tessera.conform.result import Check
 from tessera.conform.tiers import Options, Tier, silent
 from tessera.emit import make_patch
 from tessera.errors import EXIT_OK, EXIT_UNMET, TesseraError
@@ -33,6 +35,7 @@ from tessera.lang.typed import Spec
 
 TIERS = ("smt", "host")
 SEEN = ("DIFFERS", "REFUSED", "ENDLESS")
+NOT_TRIED = "NOT TRIED"
 CONTEXT = 8
 """Lines around a change: enough to put a statement where it does not belong."""
 
@@ -41,6 +44,17 @@ _DEADLINES = {"host": 600}
 
 
 _BOUNDS = Bounds(seconds=120, mebibytes=4096)
+_FIRST = {
+    "window": ("window.",),
+    "bounds": ("window.hi",),
+    "search": ("offset", "search"),
+    "class": ("uuids", "class"),
+    "spill": ("spill",),
+    "width": ("pages", "window."),
+    "pools": ("pages",),
+    "scrub": ("scrub/",),
+}
+"""By the kind of a mistake: the checks of the tier smt that are asked before the others."""
 _GROUPS = ("asked", "promise", "memory", "list", "reserve_kept", "inside", "spill_last", "refused")
 """What the model checker is asked of a changed search, in this order; `asked` has the loops."""
 
@@ -51,7 +65,8 @@ class Caught:
 
     `verdict` is that of the first check that does not agree: DIFFERS; UNKNOWN, which refuses the
     patch without calling it wrong; REFUSED when the C does not compile; ENDLESS when it runs for
-    ever; AGREES when nothing was seen.
+    ever; AGREES when nothing was seen; NOT TRIED for a slow tier and a control that it is not given
+    (see `controls_chosen`). `processor` is in seconds, too, those of all processes that were run.
     """
 
     tier: str
@@ -59,6 +74,7 @@ class Caught:
     check: str
     detail: str
     seconds: float
+    processor: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +89,16 @@ class Outcome:
         """Whether some tier saw it; a patch that was merely not read is not caught."""
         return any(tier.verdict in SEEN for tier in self.tiers)
 
+    @property
+    def tried(self) -> bool:
+        """Whether any tier was given it."""
+        return any(tier.verdict != NOT_TRIED for tier in self.tiers)
+
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:
-    """0 when every control was caught by some tier, else 1."""
-    return EXIT_OK if all(outcome.caught for outcome in outcomes) else EXIT_UNMET
+    """0 when every control that was tried was caught by some tier, else 1; 1 when none was."""
+    tried = [outcome for outcome in outcomes if outcome.tried]
+    return EXIT_OK if tried and all(outcome.caught for outcome in tried) else EXIT_UNMET
 
 
 def run_controls(
@@ -88,8 +110,8 @@ def run_controls(
 ) -> Iterator[Outcome]:
     """Every control that changes the patch of this spec and tree, in the catalogue's order.
 
-    `only` names the controls that are wanted. Raises TesseraError as `make_patch` does, for an
-    unknown name, and when no control applies.
+    `only` names the controls that are wanted; every tier is then given them. Raises TesseraError as
+    `make_patch` does, for an unknown name, and when no control applies.
     """
     _check_names(only)
     text = make_patch(spec, tree, context=CONTEXT).text
@@ -103,7 +125,12 @@ def run_controls(
         applied += 1
         options.progress(control.name)
         files = changed_files(text, changed)
-        said = tuple(_ask(t, spec, tree, changed, options, files) for t in tiers)
+        said = tuple(
+            _ask(tier, spec, tree, changed, options, _About(control.kind, files))
+            if is_tried(tier, control.name, by_name=bool(only))
+            else Caught(tier, NOT_TRIED, "", "the tier takes minutes for one", 0.0)
+            for tier in tiers
+        )
         yield Outcome(control, said)
     if not applied:
         raise TesseraError(
@@ -133,6 +160,22 @@ def _by_file(text: str) -> dict[str, str]:
     return {part.partition("\n")[0].split("\t")[0]: part for part in parts}
 
 
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What a mistake concerns: its kind, and the files that it changes."""
+
+    kind: str
+    files: tuple[str, ...]
+
+
+def _smt(spec: Spec, ready: Prepared, options: Options, *, kind: str) -> Iterator[Check]:
+    """The tier smt, the checks that a mistake of this kind is for before the others."""
+    checks = smt.plan(spec, ready, options)
+    first = _FIRST.get(kind, ())
+    for name in sorted(checks, key=lambda name: not name.startswith(("patch", "order", *first))):
+        yield checks[name]()
+
+
 def _harnesses(files: Sequence[str]) -> tuple[Harness, ...]:
     """For the model checker: the operations that the files are for, the quickest question first."""
     out: list[Harness] = []
@@ -145,28 +188,33 @@ def _harnesses(files: Sequence[str]) -> tuple[Harness, ...]:
     return tuple(out)
 
 
-def _ask(
-    tier: str, spec: Spec, tree: Path, text: str, options: Options, files: Sequence[str]
-) -> Caught:
+def _ask(tier: str, spec: Spec, tree: Path, text: str, options: Options, about: _About) -> Caught:
     """What the tier says about a changed patch; a tier that runs the C gets an end set."""
-    began = time.perf_counter()
+    began, used = time.perf_counter(), _processor()
     with tempfile.TemporaryDirectory(prefix="tessera-control-") as scratch:
         patch = Path(scratch, "control.patch")
         patch.write_text(text, encoding="utf-8")
         with prepared(spec, tree, patch) as ready:
             answer = (_apart if tier in _DEADLINES else _first_difference)(
-                tier, spec, ready, options, files
+                tier, spec, ready, options, about
             )
-    return Caught(tier, *answer, time.perf_counter() - began)
+    return Caught(tier, *answer, time.perf_counter() - began, _processor() - used)
+
+
+def _processor() -> float:
+    """Seconds that this process and those that it waited for have had."""
+    return sum(os.times()[:4])
 
 
 def _first_difference(
-    tier: str, spec: Spec, ready: Prepared, options: Options, files: Sequence[str]
+    tier: str, spec: Spec, ready: Prepared, options: Options, about: _About
 ) -> tuple[str, str, str]:
     """The verdict, check and detail of the first check that differs, or of the last unknown one."""
     run: Tier = importlib.import_module(f"tessera.conform.{tier}").run
     if tier == "cbmc":
-        run = functools.partial(cbmc.run, harnesses=_harnesses(files), bounds=_BOUNDS)
+        run = functools.partial(cbmc.run, harnesses=_harnesses(about.files), bounds=_BOUNDS)
+    elif tier == "smt":
+        run = functools.partial(_smt, kind=about.kind)
     found = ("AGREES", "", "nothing was seen")
     try:
         for one in run(spec, ready, options):
@@ -181,7 +229,7 @@ def _first_difference(
 
 
 def _apart(
-    tier: str, spec: Spec, ready: Prepared, options: Options, files: Sequence[str]
+    tier: str, spec: Spec, ready: Prepared, options: Options, about: _About
 ) -> tuple[str, str, str]:
     """The same in a process group of its own, which is ended when the C does not end."""
     ours, theirs = multiprocessing.Pipe(duplex=False)
@@ -189,7 +237,7 @@ def _apart(
     def child() -> None:
         os.setpgid(0, 0)
         quiet = replace(options, progress=silent)
-        theirs.send(_first_difference(tier, spec, ready, quiet, files))
+        theirs.send(_first_difference(tier, spec, ready, quiet, about))
 
     process = multiprocessing.get_context("fork").Process(target=child)
     process.start()

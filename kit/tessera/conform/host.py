@@ -24,7 +24,7 @@ from tessera.conform.operations import Op, words
 from tessera.conform.prepared import Prepared
 from tessera.conform.result import Check
 from tessera.conform.shorten import MOST_TRIES, few_slots, shorten
-from tessera.conform.tiers import Options
+from tessera.conform.tiers import Options, Progress
 from tessera.conform.worlds import (
     BLOCKS,
     GROUPS,
@@ -43,19 +43,41 @@ EPISODE = (12, 40)
 """Operations in one world, at least and at most; every world is visited."""
 _MOST_WALKS = 60
 _MOST_WAITS = 14
+_GUESTS = "guests"  # the group that has no fast program
 _SHARES = 3  # groups that run without sanitizers
 _SANITIZED_PART = 4  # one operation of the fast loop in so many runs with sanitizers as well
 
 
+class _Programs:
+    """The tree's C, compiled when it is first to run: an early difference needs no more."""
+
+    def __init__(self, root: Path, folder: Path, progress: Progress) -> None:
+        self._root, self._folder, self._progress = root, folder, progress
+        self._made: dict[tuple[bool, bool], Path] = {}
+
+    def path(self, *, sanitized: bool, guests: bool) -> Path:
+        """The program. Raises TesseraError as `build` does."""
+        key = sanitized, guests
+        if key not in self._made:
+            self._progress("host: compiling")
+            self._made[key] = build(self._root, self._folder, sanitized=sanitized, guests=guests)
+        return self._made[key]
+
+
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """The pools of one group, and the programs that were built."""
+    """The pools of one group, what runs in them, and the file that describes them."""
 
     setting: Setting
     name: str
     worlds: list[HostWorld]
-    sanitized: Program
-    fast: Program
+    programs: _Programs
+    file: Path
+
+    def program(self, *, sanitized: bool = True) -> Program:
+        """The C for these pools."""
+        guests = self.name == _GUESTS
+        return Program(self.programs.path(sanitized=sanitized, guests=guests), self.file)
 
 
 def run(spec: Spec, ready: Prepared, options: Options) -> Iterator[Check]:
@@ -67,10 +89,7 @@ def run(spec: Spec, ready: Prepared, options: Options) -> Iterator[Check]:
     setting = setting_of(spec)
     with tempfile.TemporaryDirectory(prefix="tessera-host-") as scratch:
         folder = Path(scratch)
-        options.progress("host: compiling")
-        sanitized = build(ready.root, folder, sanitized=True)
-        fast = build(ready.root, folder, sanitized=False)
-        guests = build(ready.root, folder, sanitized=True, guests=True)
+        programs = _Programs(ready.root, folder, options.progress)
         for name in GROUPS:
             if name == "wide" and scrubs(setting) == "always":
                 yield _skipped_wide()
@@ -78,10 +97,7 @@ def run(spec: Spec, ready: Prepared, options: Options) -> Iterator[Check]:
             worlds = worlds_of(spec, name)
             file = folder / f"{name}.setting"
             file.write_text(setting_text(setting, worlds), encoding="utf-8")
-            programs = Program(sanitized, file), Program(fast, file)
-            if name == "guests":
-                programs = Program(guests, file), Program(guests, file)
-            yield from _group(_Group(setting, name, worlds, *programs), options)
+            yield from _group(_Group(setting, name, worlds, programs, file), options)
 
 
 def _skipped_wide() -> Check:
@@ -97,12 +113,11 @@ def _group(group: _Group, options: Options) -> Iterator[Check]:
     yield _stepwise(group, "reference", few, options.seed + 1)
     share = -(-options.operations // _SHARES)
     options.progress(f"host: {group.name}, the fast loop with sanitizers")
-    yield _raced(
-        group, group.sanitized, "sanitized", -(-share // _SANITIZED_PART), options.seed + 2
-    )
-    if group.fast != group.sanitized:
+    part = -(-share // _SANITIZED_PART)
+    yield _raced(group, group.program(), "sanitized", part, options.seed + 2)
+    if group.name != _GUESTS:
         options.progress(f"host: {group.name}, the fast loop")
-        yield _raced(group, group.fast, "loop", share, options.seed + 3)
+        yield _raced(group, group.program(sanitized=False), "loop", share, options.seed + 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +161,7 @@ def _episode(
     """Random operations in one world: how the last one differs, and all of them."""
     ops: list[Op] = []
     said = ""
-    with Lockstep(group.sanitized, group.setting, group.worlds[number], number, side) as both:
+    with Lockstep(group.program(), group.setting, group.worlds[number], number, side) as both:
         for op in Drawer(both, drawing.rng).ops(drawing.length):
             ops.append(op)
             said = both.step(op)
@@ -169,9 +184,10 @@ def _shortest(
     """
     world = group.worlds[number]
     least = list(ops)
-    said = group.fast.both(number, ops)[1] if side == "tree" else ""
+    program = group.program()
+    said = program.both(number, ops)[1] if side == "tree" else ""
     if said:
-        quick = shorten(ops, lambda some: bool(group.fast.both(number, some)[1]), _tries(said))
+        quick = shorten(ops, lambda some: bool(program.both(number, some)[1]), _tries(said))
         if _walk(group, side, number, quick)[0]:
             least = quick
     if least == list(ops):
@@ -190,7 +206,7 @@ def _tries(said: str) -> int:
 
 
 def _walk(group: _Group, side: str, number: int, ops: Sequence[Op]) -> tuple[str, list[str]]:
-    with Lockstep(group.sanitized, group.setting, group.worlds[number], number, side) as both:
+    with Lockstep(group.program(), group.setting, group.worlds[number], number, side) as both:
         _, said = run_of(both, ops)
         return said, both.lines
 

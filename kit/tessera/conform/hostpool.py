@@ -3,6 +3,12 @@
 Goal: `build(tree, folder)` compiles the tree's own `core/mm/tee_mm.c`, unchanged, against the shims
 in `verification/host/`; `HostPool` calls it, with undefined behaviour trapped.
 Non-goals: the other files that a patch touches (who scrubs is in `fobj.c` and `ree_fs_ta.c`).
+
+The lockstep program (see `hostbuild`) compiles the same file among others, and is not used here. It
+starts from `nex_phys_mem_init()` and frees through `fobj.c` and the store of images, so it needs a
+whole OP-TEE, while `tessera replay --c` takes any tree that has a pool. It holds at most 12 blocks,
+which its comparison after each operation costs; a trace has as many as its model. And a trace has
+no buffers, images or statistics to ask about. The two share no more than the shape of one request.
 """
 
 from __future__ import annotations

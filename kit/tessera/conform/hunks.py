@@ -45,7 +45,18 @@ def change(text: str, file: str, edit: Edit) -> str:
             out.append(f"@@ -{start},{old} +{start + shift},{new} @@{found.group(3)}")
             out += made
         shift += new - old
-    return text if same else "\n".join(out)
+    return text if same else "\n".join(_headed(out, file))
+
+
+def _headed(lines: list[str], file: str) -> list[str]:
+    """Without the header of a file that has no hunk left, at which git would stop."""
+    at = next((i for i, line in enumerate(lines) if line == f"+++ b/{file}"), -1)
+    if at < 0 or "".join(lines[at + 1 : at + 2]).startswith("@@ "):
+        return lines
+    first = at - 1
+    while first > 0 and lines[first - 1].startswith(("diff --git ", "index ")):
+        first -= 1
+    return lines[:first] + lines[at + 1 :]
 
 
 def _balanced(lines: list[str]) -> tuple[int, list[str]]:

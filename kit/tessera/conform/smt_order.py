@@ -53,6 +53,13 @@ def _label(name: str) -> Finds:
     return lambda what: what == c.Label(name)
 
 
+def _is_null(name: str) -> Finds:
+    def finds(what: c.Action) -> bool:
+        return isinstance(what, c.If) and what.test == c.Unary("!", c.Name(name))
+
+    return finds
+
+
 _FREE = "memory is cleared after it was given back"
 RULES = (
     Rule("scrub-fobj", True, _calls("tee_mm_free"), _FREE),
@@ -67,6 +74,10 @@ RULES = (
     Rule("window-lo", False, _label("again"), "the second search keeps the first one's window"),
     Rule("fall-back", False, _label("err"), "no failed search comes by"),
     Rule("fall-back", True, _calls("free_flags"), "the entry is freed already"),
+    Rule("again", False, _assigns("exceptions"), "the second search takes the lock again"),
+    Rule("offset", True, _calls("cpu_spin_unlock_xrestore"), "the lock is given up already"),
+    Rule("scrub-image", False, _is_null("handle"), "there may be no image yet"),
+    Rule("scrub-image-error", False, _label("err"), "no image that fails comes by"),
 )
 
 
