@@ -131,6 +131,69 @@ def infer(
 
 
 @group.command()
+def show(
+    network: Annotated[
+        str,
+        typer.Argument(metavar="NETWORK", help="ONNX, Darknet .cfg or .tsm file, or a zoo name."),
+    ],
+    weights: Annotated[
+        Path | None, typer.Option(help="Darknet weights; beside the .cfg if left out.")
+    ] = None,
+    dim: Annotated[
+        list[str] | None, typer.Option(help="Size of an axis that has none: NAME=SIZE.")
+    ] = None,
+    simplified: Annotated[
+        bool, typer.Option("--simplified", help="After folding batch norms and constants.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The nodes of a network with shapes, bytes and multiply-adds.
+
+    Example: `tessera model show mobilenet_v1 --simplified`
+    """
+    from tessera.plan import graph_load  # noqa: PLC0415 - onnx takes a while to import
+    from tessera.plan.graph_count import summary  # noqa: PLC0415
+    from tessera.plan.passes.simplify import simplify  # noqa: PLC0415
+
+    graph = graph_load.load(network, weights=weights, dims=graph_load.sizes(dim or []))
+    about = summary(simplify(graph) if simplified else graph)
+    typer.echo(json.dumps(about) if as_json else _table(about))
+
+
+def _table(about: dict[str, Any]) -> str:
+    """A summary of a graph as lines."""
+    lines = [f"{'node':<32}{'op':<22}{'output':>18}{'bytes':>13}{'weights':>13}{'mul-adds':>15}"]
+    for row in about["nodes"]:
+        shape = "x".join(map(str, row["output"]))
+        lines.append(
+            f"{row['name'][:31]:<32}{row['op']:<22}{shape:>18}{row['output_bytes']:>13,}"
+            f"{row['weight_bytes']:>13,}{row['multiply_adds']:>15,}"
+        )
+    lines.append(
+        f"{about['name']}: {len(about['nodes'])} nodes, {about['parameters']:,} parameters in "
+        f"{about['weight_bytes']:,} bytes, {about['multiply_adds']:,} multiply-adds"
+    )
+    return "\n".join(lines)
+
+
+@group.command()
+def zoo(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A network of the zoo.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for NAME.onnx.")] = Path(
+        "out/zoo"
+    ),
+) -> None:
+    """Writes a network of the zoo as an ONNX file, the same bytes each time.
+
+    Example: `tessera model zoo squeezenet11 -o out/zoo`
+    """
+    from tessera.plan import zoo as networks  # noqa: PLC0415 - onnx takes a while to import
+
+    path = networks.write(name, output)
+    typer.echo(f"{path}: {path.stat().st_size:,} bytes")
+
+
+@group.command()
 def train(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the three files.")],
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the images.")] = None,
