@@ -15,6 +15,7 @@ from tessera.plan.cost import Coefficients, Counts, counts_of
 from tessera.plan.graph import Array
 from tessera.plan.tiles.bands import Piece
 from tessera.plan.tiles.boxes import CONVOLUTIONS, blocking_of
+from tessera.plan.tiles.rows import Rows
 from tessera.plan.tiles.schedule import (
     blocks_of,
     compute_step,
@@ -95,14 +96,13 @@ def _alive(units: Units, start: int, stop: int, pieces: Sequence[Piece]) -> tupl
     return tuple(loads)
 
 
-def profile(units: Units, start: int, stop: int, band: int | None, rolling: bool) -> Profile:
+def profile(
+    tables: BlockTables, units: Units, start: int, stop: int, band: int | None, rolling: bool
+) -> Profile:
     """The pieces of a group and their loads and counts, constants aside."""
     pieces = tuple(group_pieces(units, start, stop, Choice(band=band, rolling=rolling)))
-    graph = units.graph
-    steps: list[Step] = [compute_step(units, 0, piece, None, "") for piece in pieces]
-    counts = tuple(counts_of(graph, step) for step in steps)
-    written = (counts_of(graph, Step(s.kind, 0, None, None, None, (), s.writes)) for s in steps)
-    reads = tuple(c.moved - w.moved for c, w in zip(counts, written, strict=True))
+    works = [tables.work(piece) for piece in pieces]
+    counts, reads = tuple(one for one, _ in works), tuple(read for _, read in works)
     alive = _alive(units, start, stop, pieces)
     return Profile(start, stop, band, rolling, pieces, alive, counts, reads)
 
@@ -184,7 +184,19 @@ class BlockTables:
     def __init__(self, units: Units) -> None:
         self._units = units
         self._known: dict[tuple[str, object, int], tuple[Array, bool]] = {}
+        self._works: dict[tuple[str, Rows | None], tuple[Counts, int]] = {}
         self._last: tuple[Profile, int, _Steps] | None = None
+
+    def work(self, piece: Piece) -> tuple[Counts, int]:
+        """What making a piece does, constants aside, and the bytes of activations that it reads."""
+        key = (piece.item.tensor, piece.rows)
+        if key not in self._works:
+            graph = self._units.graph
+            step = compute_step(self._units, 0, piece, None, "")
+            counts = counts_of(graph, step)
+            written = counts_of(graph, Step(step.kind, 0, None, None, None, (), step.writes))
+            self._works[key] = (counts, counts.moved - written.moved)
+        return self._works[key]
 
     def of(self, piece: Piece, blocks: int) -> tuple[Array, bool]:
         """The blocks of a piece, and whether each reads the whole input again."""

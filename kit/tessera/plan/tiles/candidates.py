@@ -79,7 +79,7 @@ def of_group(
     items = group_items(units, start, stop)
     finest = _finest(units, items)
     for band, rolling in _bands(units, start, stop, space):
-        shape = profile(units, start, stop, band, rolling)
+        shape = profile(tables, units, start, stop, band, rolling)
         for way in _weights(stop - start == 1, finest, band is not None, space):
             choice = Choice(band, way.weights, way.blocks, way.ahead, rolling)
             yield assess(tables, units, shape, choice, space.rates)
