@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 from tessera.plan.tiles.steps import ALIGNMENT, Buffer, Schedule
 
+SPAN = 16
+"""Steps that are looked up together."""
+
 Placer = Callable[[Sequence[Buffer]], dict[str, int]]
 
 
@@ -25,21 +28,25 @@ class Placement:
 
 def first_fit(buffers: Sequence[Buffer]) -> dict[str, int]:
     """Each buffer, the largest first, at the lowest offset free for its whole life."""
-    placed: list[tuple[int, Buffer]] = []
+    # Placed buffers by spans of steps, so that blocks that live briefly are compared with few.
+    spans: dict[int, list[tuple[int, Buffer]]] = {}
     offsets: dict[str, int] = {}
     for one in sorted(buffers, key=lambda b: (-b.size, b.lower, b.name)):
-        meets = [
+        mine = range(one.lower // SPAN, (one.upper - 1) // SPAN + 1)
+        meets = {
             (start, start + other.size)
-            for start, other in placed
+            for span in mine
+            for start, other in spans.get(span, ())
             if one.lower < other.upper and other.lower < one.upper
-        ]
+        }
         offset = 0
         for start, end in sorted(meets):
             if start - offset >= one.size:
                 break
             offset = max(offset, end)
         offset = -(-offset // ALIGNMENT) * ALIGNMENT
-        placed.append((offset, one))
+        for span in mine:
+            spans.setdefault(span, []).append((offset, one))
         offsets[one.name] = offset
     return offsets
 
