@@ -103,7 +103,8 @@ def source_positions(attrs: ResizeAttrs, axis: int, size: int) -> Array:
             return (index + 0.5) / scale - 0.5
 
 
-def _nearest(positions: Array, rule: str) -> Array:
+def nearest_positions(positions: Array, rule: str) -> Array:
+    """Positions rounded to whole ones by an ONNX rule of nearest."""
     match rule:
         case "floor":
             return np.floor(positions)
@@ -123,7 +124,7 @@ def _resize(call: Call) -> Array:
             continue
         places = source_positions(attrs, axis, size)
         if attrs.mode == "nearest":
-            index = np.clip(_nearest(places, attrs.nearest), 0, size - 1).astype(np.int64)
+            index = np.clip(nearest_positions(places, attrs.nearest), 0, size - 1).astype(np.int64)
             value = np.take(value, index, axis=axis)
             continue
         low = np.floor(places)
