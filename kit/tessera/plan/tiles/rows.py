@@ -16,8 +16,7 @@ from typing import cast
 import numpy as np
 
 from tessera.plan import graph_ops as ops
-from tessera.plan.execute_moves import nearest_positions
-from tessera.plan.execute_moves import source_positions
+from tessera.plan.execute_moves import nearest_positions, source_positions
 from tessera.plan.graph import Node, Shape, Tensor
 
 ROW_AXIS = 2

@@ -14,8 +14,7 @@ from typing import cast
 import numpy as np
 
 from tessera.plan.execute import run_node
-from tessera.plan.execute_moves import nearest_positions
-from tessera.plan.execute_moves import source_positions
+from tessera.plan.execute_moves import nearest_positions, source_positions
 from tessera.plan.graph import Array, Attrs, Node, Tensor
 from tessera.plan.graph_ops import ConvAttrs, PadAttrs, PoolAttrs, ResizeAttrs, ShapeAttrs
 from tessera.plan.tiles.boxes import CONVOLUTIONS, input_boxes, output_box
