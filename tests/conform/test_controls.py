@@ -32,7 +32,7 @@ from tessera.conform.hunks import change, moved, without
 from tessera.conform.patched import MEMORY
 from tessera.conform.prepared import Prepared, prepared
 from tessera.conform.result import Check
-from tessera.conform.tiers import Options
+from tessera.conform.tiers import Options, Tier
 from tessera.emit import make_patch
 from tessera.errors import TesseraError
 from tessera.guest import modelchecker
@@ -195,16 +195,35 @@ def test_what_a_slow_tier_is_given_is_in_the_catalogue() -> None:
     assert sorted(kinds) == sorted({*names.values()})  # one of each kind
 
 
-def test_c_that_does_not_end_is_ended(priority: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
-    def endless(spec: Spec, ready: Prepared, options: Options) -> Iterator[Check]:
+def endless(seconds: float) -> Tier:
+    """A tier that runs for ever, and rests so long after each step."""
+
+    def run(spec: Spec, ready: Prepared, options: Options) -> Iterator[Check]:
         while True:
-            time.sleep(0.05)
+            time.sleep(seconds)
             yield Check("host", "host/more", "AGREES")
 
-    monkeypatch.setattr("tessera.conform.host.run", endless)
+    return run
+
+
+def test_c_that_does_not_end_is_ended(priority: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tessera.conform.host.run", endless(0))
     monkeypatch.setattr(controls, "_DEADLINES", {"host": 0.5})
+    monkeypatch.setattr(controls, "_ON_THE_CLOCK", 1000)
     (found,) = run_controls(priority, TOY_TREE, Options(), ("host",), ("no-spill",))
     assert found.tiers[0].verdict == "ENDLESS" and found.caught
+    assert found.tiers[0].processor >= 0.5
+
+
+def test_c_that_has_to_wait_for_a_processor_is_not_called_endless(
+    priority: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tessera.conform.host.run", endless(0.5))
+    monkeypatch.setattr(controls, "_DEADLINES", {"host": 0.3})
+    monkeypatch.setattr(controls, "_ON_THE_CLOCK", 2)
+    monkeypatch.setattr(controls, "_spent", lambda _: 0.0)
+    (found,) = run_controls(priority, TOY_TREE, Options(), ("host",), ("no-spill",))
+    assert found.tiers[0].verdict == "UNKNOWN" and not found.caught
 
 
 def test_the_tier_that_runs_the_c_sees_a_control(priority: Spec, optee_tree: Path) -> None:

@@ -39,8 +39,11 @@ NOT_TRIED = "NOT TRIED"
 CONTEXT = 8
 """Lines around a change: enough to put a statement where it does not belong."""
 
-_DEADLINES = {"host": 600}
-"""Seconds for a tier that runs the C, which a mistake may keep from ending."""
+_DEADLINES: dict[str, float] = {"host": 600}
+"""Seconds of a processor for a tier that runs the C, which a mistake may keep from ending."""
+_LOOK = 0.25  # seconds between two looks at it
+_ON_THE_CLOCK = 10
+"""So many times as long it may take on the clock: on a busy machine that says nothing of the C."""
 
 
 _BOUNDS = Bounds(seconds=120, mebibytes=4096)
@@ -242,10 +245,13 @@ def _apart(
     process = multiprocessing.get_context("fork").Process(target=child)
     process.start()
     theirs.close()
-    deadline = _DEADLINES[tier]
+    deadline, began = _DEADLINES[tier], time.perf_counter()
     try:
-        if not ours.poll(deadline):
-            return "ENDLESS", tier, f"the C did not end in {deadline} s"
+        while not ours.poll(_LOOK):
+            if _spent(process.pid or 0) > deadline:
+                return "ENDLESS", tier, f"the C did not end in {deadline} s of a processor"
+            if time.perf_counter() - began > deadline * _ON_THE_CLOCK:
+                return "UNKNOWN", tier, f"no answer in {deadline * _ON_THE_CLOCK} s on the clock"
         answer: tuple[str, str, str] = ours.recv()
     except EOFError:
         return "UNKNOWN", tier, "the tier itself ended without an answer"
@@ -254,3 +260,14 @@ def _apart(
             os.killpg(process.pid or 0, signal.SIGKILL)
         process.join()
     return answer
+
+
+def _spent(group: int) -> float:
+    """Processor seconds of a process group, with those of its children that have ended."""
+    ticks = 0
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ended in the meantime
+            fields = file.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            if int(fields[2]) == group:
+                ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
