@@ -84,7 +84,7 @@ def _library() -> ctypes.CDLL | None:
 
 def _folders() -> Iterator[Path]:
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    yield Path(base) / "tessera-arena"
+    yield Path(base) / "tessera" / "arena"
     yield Path(tempfile.mkdtemp(prefix="tessera-arena."))
 
 
