@@ -213,7 +213,8 @@ class _Asking:
     def _verdict(self, one: Harness, name: str, tally: _Tally) -> Check:
         full = f"cbmc/{one.name}/{name}"
         what = _LONG.get(name, "the spec's property")
-        what = f"{what}; {one.what}, {one.blocks[0]} to {one.blocks[-1]} live blocks"
+        asked = f"{one.blocks[0]} to {one.blocks[-1]} live blocks"
+        what = f"{what}; {', '.join(part for part in (one.what, asked) if part)}"
         counts, seconds = tally.counts(), tally.seconds
         if tally.unknown:
             return Check("cbmc", full, "UNKNOWN", f"{what}: {tally.unknown}", counts, seconds)
