@@ -20,7 +20,9 @@ _PARTS = (
     "models/optee/pool_life.tess",
     "models/optee/pool.tess",
     "specs/policies/inference_demands.tess",
+    "specs/policies/reserve_demands.tess",
     "specs/policies/private_inference.tess",
+    "specs/policies/spared_demands.tess",
 )
 _USE = re.compile(r"^use.*$", re.MULTILINE)
 _TOKEN = re.compile(r'"[^"\n]*"|#[^\n]*|\w+|:=|=>|==|!=|<=|>=|<<|>>|\.\.|\s+|.')
