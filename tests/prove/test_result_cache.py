@@ -135,7 +135,8 @@ def test_settings_solver_and_sources_are_part_of_the_key(
 def test_damaged_entries_are_proved_again_and_told(run: Run) -> None:
     run(TWO)
     _, cache, _ = run(TWO)
-    entries = list(cache.entries())
+    # Of proofs: all of them are asked for again.
+    entries = [entry for entry in cache.entries() if '"unsat"' in entry.read_text()]
     entries[0].write_text(entries[0].read_text()[:-5])
     entries[1].write_bytes(b"\xff\xfe\x00")
     entries[2].write_text("")
