@@ -9,18 +9,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tessera.errors import TesseraError
 from tessera.lang import Spec
-from tessera.prove import check, cluster
+from tessera.prove import check, cluster, engine
 from tessera.prove.cache import ResultCache
 from tessera.prove.cluster import ClusterEngine
-from tessera.prove.engine import LocalEngine, Question, engine_for
+from tessera.prove.engine import LocalEngine, Question, answer, engine_for
 from tessera.prove.slice import Slicer
-from tessera.prove.tasks import Settings, Task
+from tessera.prove.tasks import Done, Settings, Task
 from tessera.results import Obligation
 
 SpecOf = Callable[[str], Spec]
@@ -106,10 +107,10 @@ def test_a_cluster_gives_what_this_machine_gives_though_a_worker_is_killed(
 ) -> None:
     spec = spec_of(COUNTERS)
     local = check(spec, engine=LocalEngine(1))
-    engine = engine_for(cluster=dask.address)
-    assert isinstance(engine, ClusterEngine)
-    engine._client.wait_for_workers(2, timeout=120)
-    assert essence(check(spec, engine=engine)) == essence(local)
+    crew = engine_for(cluster=dask.address)
+    assert isinstance(crew, ClusterEngine)
+    crew._client.wait_for_workers(2, timeout=120)
+    assert essence(check(spec, engine=crew)) == essence(local)
 
     slicer = Slicer(spec)
     settings = Settings(20_000_000, 0, 5)
@@ -118,9 +119,9 @@ def test_a_cluster_gives_what_this_machine_gives_though_a_worker_is_killed(
     questions = [slicer.question(task, settings) for task in tasks]
     answered: list[Question] = []
     victim = dask.workers[0]
-    for question, done in engine.answers(questions):
+    for question, done in crew.answers(questions):
         if not answered:
-            assert by_address(engine)[victim.pid] > 0, "it is at work"
+            assert by_address(crew)[victim.pid] > 0, "it is at work"
             victim.send_signal(signal.SIGKILL)
             victim.wait()
         answered.append(question)
@@ -130,11 +131,11 @@ def test_a_cluster_gives_what_this_machine_gives_though_a_worker_is_killed(
 
     # With one worker left, and with a cache, all is still the same.
     cache = ResultCache(tmp_path / "results")
-    assert essence(check(spec, engine=engine, cache=cache)) == essence(local)
+    assert essence(check(spec, engine=crew, cache=cache)) == essence(local)
 
     monkeypatch.setattr(cluster, "toolchain_digest", lambda: "another")
     with pytest.raises(TesseraError, match="another version"):
-        check(spec, engine=engine)
+        check(spec, engine=crew)
     monkeypatch.undo()
 
     # Nobody is left at all: told in bounded time.
@@ -144,10 +145,53 @@ def test_a_cluster_gives_what_this_machine_gives_though_a_worker_is_killed(
         process.kill()
         process.wait()
     with pytest.raises(TesseraError, match="cluster is gone"):
-        check(spec, engine=engine)
-    engine.close()
+        check(spec, engine=crew)
+    crew.close()
     with pytest.raises(TesseraError, match="has had no worker"):
         ClusterEngine(dask.address, patience=1)
+
+
+def test_a_worker_has_its_answers_from_a_process_of_its_own(
+    spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = Slicer(spec_of(COUNTERS)).question(Task("reach", "two"), Settings(20_000_000, 0, 5))
+    here = answer(question)
+    monkeypatch.setattr(engine, "answer", None)  # not this process
+
+    def there() -> Done:
+        said = cluster.answer_remotely(question, cluster.toolchain_digest())
+        assert isinstance(said, Done)
+        return replace(said, seconds=here.seconds)
+
+    aside = cluster._aside
+    try:
+        assert there() == here
+        first = aside._process
+        assert first is not None
+        assert there() == here
+        assert aside._process is first, "it stays for the next question"
+        first.kill()
+        first.wait()
+        assert there() == here, "a new one takes over"
+        second = aside._process
+        assert second is not None
+        assert aside._pipe is not None
+        aside._pipe.close()  # as when the worker is gone
+        assert second.wait(timeout=60) == 0
+    finally:
+        aside.stop()
+
+
+def test_a_question_that_ends_every_process_is_given_up(
+    spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = Slicer(spec_of(COUNTERS)).question(Task("reach", "two"), Settings(20_000_000, 0, 5))
+    monkeypatch.setattr(cluster, "START", "raise SystemExit(9)")
+    said = cluster.answer_remotely(question, cluster.toolchain_digest())
+    assert isinstance(said, Done)
+    assert said.failed
+    assert said.found[0][1].reason == engine.ENDED
+    cluster._aside.stop()
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "no address", "ftp://x:1", ""])

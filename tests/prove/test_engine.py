@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from tessera.lang import Spec
 from tessera.prove import check, engine
 from tessera.prove.check import check_all
 from tessera.prove.engine import LocalEngine, Question, Started
+from tessera.prove.slice import Slicer
 from tessera.prove.tasks import Done, Settings, Task, run_task
 from tessera.results import Obligation
 
@@ -201,3 +203,26 @@ def test_our_own_mistakes_are_raised_and_workers_ended(
     monkeypatch.setattr(engine, "run_task", broken)
     with pytest.raises(RuntimeError, match=r"firings: KeyError"):
         check(spec_of(TWO), jobs=2)
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_nothing_is_collected_while_a_question_is_worked_on(
+    collects: bool, spec_of: SpecOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+
+    def fails(*_: object) -> Done:
+        seen.append(gc.isenabled())
+        raise ValueError("in the midst of it")
+
+    question = Slicer(spec_of(TWO)).question(Task("sane"), Settings(1_000_000, 0, 1))
+    monkeypatch.setattr(engine, "run_task", fails)
+    before = gc.isenabled()
+    (gc.enable if collects else gc.disable)()
+    try:
+        with pytest.raises(ValueError, match="midst"):
+            engine.answer(question)
+        assert seen == [False]
+        assert gc.isenabled() == collects
+    finally:
+        (gc.enable if before else gc.disable)()

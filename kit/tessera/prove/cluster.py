@@ -3,7 +3,7 @@
 Goal: the same questions, the same answers, on many machines. A worker that is lost is replaced by
 another; a question that loses several is unknown. Every worker must have the same solver and the
 same sources as we (else its answers would not be ours), and says so before it answers.
-Non-goals: starting a cluster, and limits of memory on it (`dask worker --memory-limit`).
+Non-goals: starting a cluster. Z3 may take as much memory on a worker as in a process here.
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
+import subprocess
+import sys
 import threading
 import uuid
 from collections import deque
 from collections.abc import Iterator, Sequence
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from typing import Any
 
 from tessera.errors import TesseraError
 from tessera.prove.cache import toolchain_digest
-from tessera.prove.engine import ENDED, Question, Started, attempt, quietly
+from tessera.prove.engine import DEFAULT_MEMORY, ENDED, TRIES, Question, Started, quietly
 from tessera.prove.tasks import Done, gave_up
 
 PATIENCE = 10
@@ -30,6 +34,12 @@ LOST_PATIENCE = 60
 
 OUT_OF_MEMORY = "the solver process ran out of memory (on the cluster)"
 
+START = (
+    "import sys; from tessera.prove.engine import serve_from; "
+    "serve_from(int(sys.argv[1]), int(sys.argv[2]))"
+)
+"""What a process runs that answers beside a worker."""
+
 _one_at_a_time = threading.Lock()
 
 
@@ -38,11 +48,61 @@ class OtherVersion(Exception):
 
 
 def answer_remotely(question: Question, toolchain: str) -> Done | Exception | None:
-    """Runs on a worker; see `engine.attempt`. Z3's main context belongs to one thread at a time."""
+    """Runs on a worker; what comes back is that of `engine.attempt`.
+
+    The answer is worked out in a process of its own. A Dask worker has threads that look into the
+    frames of the thread at work (its profiler does so every 10 ms); a Z3 term that is let go of in
+    one of them, while Z3 is at work in its context, corrupts that context.
+    """
     if toolchain != toolchain_digest():
         return OtherVersion()
     with _one_at_a_time:
-        return attempt(question)
+        for _ in range(TRIES):
+            try:
+                return _aside.ask(question)
+            except (EOFError, OSError):
+                _aside.stop()
+    return gave_up(question.spec, question.task, ENDED)
+
+
+class Aside:
+    """A process beside this one that answers questions; it ends when this one does."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pipe: Connection | None = None
+
+    def ask(self, question: Question) -> Done | Exception | None:
+        """Raises `EOFError` or `OSError` when the process ends over it."""
+        if self._pipe is None:
+            self._pipe = self._start()
+        self._pipe.send(question)
+        said: Done | Exception | None = self._pipe.recv()
+        if said is None:  # out of memory, and gone
+            self.stop()
+        return said
+
+    def stop(self) -> None:
+        """End the process, if there is one."""
+        if self._pipe is not None:
+            self._pipe.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._process = self._pipe = None
+
+    def _start(self) -> Connection:
+        # Not multiprocessing: a worker under a nanny may have no children of that kind.
+        ours, theirs = Pipe()
+        word = str(theirs.fileno())
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", START, word, str(DEFAULT_MEMORY)], pass_fds=[theirs.fileno()]
+        )
+        theirs.close()
+        return ours
+
+
+_aside = Aside()
 
 
 class ClusterEngine:

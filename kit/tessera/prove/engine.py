@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import resource
 import signal
@@ -84,8 +85,18 @@ def processors() -> int:
 
 
 def answer(question: Question) -> Done:
-    """The answer, worked out here and now."""
-    return run_task(question.spec, question.task, question.settings)
+    """The answer, worked out here and now.
+
+    Meanwhile nothing is collected: the collector may run in any thread (that of a progress bar),
+    and a Z3 term that it lets go of while Z3 is at work in its context corrupts that context.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return run_task(question.spec, question.task, question.settings)
+    finally:
+        if collects:
+            gc.enable()
 
 
 class LocalEngine:
@@ -239,6 +250,11 @@ def _serve(pipe: Connection, inherited: Sequence[Connection], memory: int) -> No
             if said is None:
                 break
     os._exit(0)  # nothing of the parent's is tidied up here
+
+
+def serve_from(descriptor: int, memory: int) -> None:
+    """A worker's life for a process started by hand, with the number of its end of the pipe."""
+    _serve(Connection(descriptor), (), memory)
 
 
 def attempt(question: Question) -> Done | Exception | None:
