@@ -8,14 +8,13 @@ Non-goals: judging them; documents of other tools.
 from __future__ import annotations
 
 import json
-import types
 from collections.abc import Iterable
-from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 from tessera.errors import TesseraError
 from tessera.model.recorded import Recorded
+from tessera.records import built
 from tessera.results import SCHEMA_VERSION, Results
 
 
@@ -59,49 +58,12 @@ def results_in(data: Any, where: str) -> tuple[Results, ...]:
                 remedy=remedy,
             )
         try:
-            out.append(_built(Results, document, "results"))
+            out.append(built(Results, document, "results"))
         except (TypeError, ValueError) as error:
             raise TesseraError(
                 f"this is not a results document: {error}", where=where, remedy=remedy
             ) from None
     return tuple(out)
-
-
-def _built(kind: Any, data: Any, at: str) -> Any:
-    """A value of an annotated type from plain data; TypeError says what does not fit and where."""
-    origin = get_origin(kind)
-    if origin is types.UnionType or origin is Union:
-        if data is None:
-            return None
-        (kind,) = [k for k in get_args(kind) if k is not type(None)]
-        return _built(kind, data, at)
-    if is_dataclass(kind):
-        return _record(kind, data, at)
-    if origin is tuple:
-        if not isinstance(data, list):
-            raise TypeError(f"{at} is not a list")
-        return tuple(_built(get_args(kind)[0], d, f"{at}[{i}]") for i, d in enumerate(data))
-    wanted = origin or kind
-    if wanted is Any:
-        return data
-    if wanted is float and isinstance(data, int):
-        data = float(data)
-    if not isinstance(data, wanted) or (wanted is int and isinstance(data, bool)):
-        raise TypeError(f"{at} is not of type {wanted.__name__}")
-    return data
-
-
-def _record(kind: Any, data: Any, at: str) -> Any:
-    if not isinstance(data, dict):
-        raise TypeError(f"{at} is not an object")
-    hints = get_type_hints(kind)
-    out = {}
-    for field in fields(kind):
-        if field.name in data:
-            out[field.name] = _built(hints[field.name], data[field.name], f"{at}.{field.name}")
-        elif field.default is MISSING and field.default_factory is MISSING:
-            raise TypeError(f"{at} has no '{field.name}'")
-    return kind(**out)
 
 
 def recorded_traces(results: Iterable[Results]) -> list[Recorded]:
