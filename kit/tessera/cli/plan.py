@@ -1,31 +1,20 @@
-"""`tessera plan`: where every buffer lives, decided before anything runs, and checked.
+"""`tessera plan`: where every byte of a network lives, decided before anything runs, and checked.
 
-Goal: read buffers, plan the arena, have the plan judged by its checker, then print and write it.
-Non-goals: planning (see `tessera.plan.arena`), judging (see `tessera.plan.certificate`), drawing.
+Goal: options in, the planner for networks or for bare buffers called, exit codes out.
+Non-goals: planning, printing (`plan_network`, `plan_buffers`).
 """
 
 from __future__ import annotations
 
-import time
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from tessera.errors import EXIT_OK, EXIT_UNKNOWN, EXIT_UNMET, TesseraError
-from tessera.plan.arena import DEFAULT_NODES, METHODS, ArenaPlan, Budget, plan_arena
-from tessera.plan.arena.csv_file import csv_text, read_csv
-from tessera.plan.arena.document import plan_document
-from tessera.plan.arena.picture import picture_html, picture_svg
-from tessera.plan.certificate.arena import Certificate, certify, read_plan
-from tessera.report.files import to_text, write_text
-
-_PLAIN_WIDTH = 100
-_PICTURES = {".svg": picture_svg, ".html": picture_html}
+from tessera.cli.plan_buffers import plan_buffers
+from tessera.cli.sizes import size_of
+from tessera.errors import TesseraError
+from tessera.plan.arena import DEFAULT_NODES, METHODS, Budget
 
 
 def register(app: typer.Typer) -> None:
@@ -34,126 +23,81 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODEL]", help="ONNX, Darknet .cfg or .tsm file, or a zoo name."),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Bytes for weights and activations together: 8MiB.")
+    ] = None,
+    minimise: Annotated[
+        bool, typer.Option("--minimise", help="The least budget that works.")
+    ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="What was chosen per group, and the alternatives.")
+    ] = False,
+    weights: Annotated[
+        Path | None, typer.Option(help="Darknet weights; beside the .cfg if left out.")
+    ] = None,
+    dim: Annotated[
+        list[str] | None, typer.Option(help="Size of an axis that has none: NAME=SIZE.")
+    ] = None,
     csv: Annotated[
         Path | None, typer.Option("--csv", help="Buffers: id,lower,upper,size[,alignment].")
     ] = None,
     capacity: Annotated[
-        int | None, typer.Option(min=1, help="Bytes that are there; the search ends when it fits.")
+        int | None, typer.Option(min=1, help="Bytes that are there, with --csv.")
     ] = None,
-    method: Annotated[str, typer.Option(help=f"One of {', '.join(METHODS)}.")] = "search",
-    nodes: Annotated[int, typer.Option(min=0, help="Decisions of the search.")] = DEFAULT_NODES,
+    method: Annotated[
+        str, typer.Option(help=f"With --csv: one of {', '.join(METHODS)}.")
+    ] = "search",
+    nodes: Annotated[
+        int, typer.Option(min=0, help="Decisions of the search, with --csv.")
+    ] = DEFAULT_NODES,
     seconds: Annotated[
         float | None, typer.Option(min=0.0, help="End earlier, by the clock; not repeatable.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the search.")] = 1,
-    out: Annotated[Path | None, typer.Option(help="Write the CSV with offsets here.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the search, with --csv.")] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="Write the plan (JSON) or the placed CSV."),
+    ] = None,
     picture: Annotated[
         Path | None, typer.Option(help="Draw steps by addresses into this .svg or .html file.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
-    """Place buffers with known lifetimes in one arena, as low as can be found.
+    """Plan a network under a budget of secure memory, or place buffers with known lifetimes.
 
-    Example: `tessera plan --csv buffers.csv --capacity 1048576 --out placed.csv`
+    Examples: `tessera plan mobilenet_v1 --budget 8MiB`, `tessera plan net.onnx --minimise`,
+    `tessera plan --csv buffers.csv --capacity 1048576 --out placed.csv`
 
-    Exit code 0: placed, and checked; 1: no plan fits the capacity, or the check refuses it; 2: bad
-    input; 3: none was found that fits, and none is known to be impossible.
+    Exit code 0: planned, and checked; 1: the check refuses it, or no placement fits the capacity;
+    2: bad input, or a budget that is too small; 3: no placement of the buffers was found that fits,
+    and none is known to be impossible.
     """
-    if csv is None:
-        raise TesseraError("nothing to plan", remedy="give buffers: --csv FILE")
-    if picture is not None and picture.suffix not in _PICTURES:
+    if csv is not None:
+        if models or budget or minimise or explain:
+            raise TesseraError(
+                "--csv places buffers; a network is planned without it",
+                where="--csv",
+                remedy="give either --csv FILE or a MODEL",
+            )
+        effort = Budget(nodes, seconds)
+        plan_buffers(csv, capacity, method, effort, seed, out, picture, as_json)
+        return
+    if not models:
         raise TesseraError(
-            f"no picture of kind `{picture.suffix}`", where=str(picture), remedy="say .svg or .html"
+            "nothing to plan",
+            remedy="give a model, such as tessera plan mobilenet_v1 --budget 8MiB, or --csv FILE",
         )
-    table = read_csv(csv)
-    status = Console(stderr=True)
-    began = time.perf_counter()
-    with status.status("placing buffers") if status.is_terminal else nullcontext():
-        found = plan_arena(
-            table.buffers,
-            method=method,
-            good_enough=capacity or 0,
-            budget=Budget(nodes, seconds),
-            seed=seed,
+    if minimise and budget is not None:
+        raise TesseraError(
+            "--minimise looks for the budget itself", where="--budget", remedy="give one of both"
         )
-    took = time.perf_counter() - began
-    document = plan_document(found, capacity)
-    judged = certify(*read_plan(document))
-    if as_json:
-        typer.echo(to_text(document | {"certificate": _rulings(judged)}), nl=False)
-    else:
-        _print(csv, found, judged, capacity, took)
-    code = _exit_code(found, judged, capacity)
-    if code == EXIT_OK:
-        _write(found, csv, out, picture)
-    elif out is not None or picture is not None:
-        status.print("nothing is written: there is no plan that fits and passes its check")
-    raise typer.Exit(code)
+    from tessera.cli import plan_network  # noqa: PLC0415 - onnx takes a while to import
 
-
-def _exit_code(found: ArenaPlan, judged: Certificate, capacity: int | None) -> int:
-    if capacity is not None and found.height > capacity:
-        only_that = all(r.holds for r in judged.rulings if r.rule != "arena_inside")
-        return EXIT_UNKNOWN if only_that and found.bound <= capacity else EXIT_UNMET
-    return EXIT_OK if judged.holds else EXIT_UNMET
-
-
-def _write(found: ArenaPlan, csv: Path, out: Path | None, picture: Path | None) -> None:
-    say = Console(stderr=True, highlight=False)
-    if out is not None:
-        write_text(out, csv_text(found.buffers, found.offsets))
-        say.print(f"written: {escape(str(out))}", soft_wrap=True)
-    if picture is not None:
-        write_text(picture, _PICTURES[picture.suffix](found, csv.stem))
-        say.print(f"drawn: {escape(str(picture))}", soft_wrap=True)
-
-
-def _rulings(judged: Certificate) -> dict[str, Any]:
-    return {
-        "holds": judged.holds,
-        "rules": [{"rule": r.rule, "holds": r.holds, "broken": r.broken} for r in judged.rulings],
-    }
-
-
-def _print(
-    csv: Path, found: ArenaPlan, judged: Certificate, capacity: int | None, took: float
-) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_PLAIN_WIDTH)
-    how = "the largest live load" if found.bound == found.load else "nothing lower exists"
-    rows = [
-        ("buffers", f"{len(found.buffers)}"),
-        ("height", f"{found.height} bytes"),
-        ("bound", f"{found.bound} bytes ({how}; load {found.load} in step {found.load_step})"),
-        ("gap", f"{found.gap:.2%}"),
-        ("method", found.method),
-    ]
-    if found.method == "search":
-        effort = f"{found.nodes} nodes, {found.restarts} restarts, seed {found.seed}"
-        core = f", {found.core} core" if found.core else ""
-        rows.append(("search", f"{effort}{core}, {took:.1f} s"))
-    if capacity is not None:
-        fits = "fits" if found.height <= capacity else f"{found.height - capacity} bytes too small"
-        rows.append(("capacity", f"{capacity} bytes: {fits}"))
-    console.print(f"[bold]{escape(csv.name)}[/]", soft_wrap=True)
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for name, words in rows:
-        table.add_row(f"[dim]{name}[/]", escape(words))
-    console.print(table)
-    console.print(_ruled(judged, found), soft_wrap=True)
-
-
-def _ruled(judged: Certificate, found: ArenaPlan) -> str:
-    refused = [r for r in judged.rulings if not r.holds]
-    lines = [f"[red]{r.rule}[/] {escape(r.broken)}" for r in refused]
-    if not refused:
-        lines.append(
-            f"[green]checked[/] {len(judged.rulings)} rules over {judged.steps} steps and "
-            f"{judged.pairs} pairs alive together"
-        )
-    if len(found.rules) > 1:
-        lowest = min(found.rules, key=found.rules.__getitem__)
-        tflm = found.rules["tflm"]
-        lines.append(f"[dim]quick rules: {lowest} {found.rules[lowest]}, tflm {tflm}[/]")
-    return "\n".join(lines)
+    limit = None if budget is None else size_of(budget, "--budget")
+    source = plan_network.Source(tuple(models), weights, tuple(dim or ()))
+    shown = plan_network.Shown(explain, as_json, out, picture)
+    plan_network.print_plan(source, limit, minimise, shown)

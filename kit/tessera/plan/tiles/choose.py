@@ -19,7 +19,7 @@ from tessera.errors import TesseraError
 from tessera.plan.graph import Array, Graph
 from tessera.plan.tiles.assess import Candidate
 from tessera.plan.tiles.candidates import Space, all_candidates
-from tessera.plan.tiles.place import Placement, Placer, first_fit, place
+from tessera.plan.tiles.place import Placement, Placer, by_arena, place
 from tessera.plan.tiles.schedule import schedule
 from tessera.plan.tiles.steps import ALIGNMENT, Group, Schedule
 from tessera.plan.tiles.units import Units, units_of
@@ -122,18 +122,16 @@ def pick(candidates: Sequence[Candidate], units: int, budget: int) -> list[Candi
     return best[1] if best else None
 
 
-def _plan(units: Units, cover: Sequence[Candidate], placer: Placer) -> TilePlan:
+def _plan(units: Units, cover: Sequence[Candidate], placer: Placer, enough: int = 0) -> TilePlan:
     made = schedule(units, [Group(one.start, one.stop, one.choice) for one in cover])
     cost = sum(one.cost for one in cover)
-    return TilePlan(units, tuple(cover), made, place(made, placer), cost)
+    return TilePlan(units, tuple(cover), made, place(made, placer, enough), cost)
 
 
 class Chooser:
     """One network's candidates, assessed once, from which plans for any budget are chosen."""
 
-    def __init__(
-        self, graph: Graph, space: Space | None = None, placer: Placer = first_fit
-    ) -> None:
+    def __init__(self, graph: Graph, space: Space | None = None, placer: Placer = by_arena) -> None:
         self.space = space or Space()
         self.units = units_of(graph)
         self.candidates = all_candidates(self.units, self.space)
@@ -149,7 +147,7 @@ class Chooser:
             cover = pick(self.candidates, len(self.units), limit)
             if cover is None:
                 break
-            plan = _plan(self.units, cover, self._placer)
+            plan = _plan(self.units, cover, self._placer, budget)
             if plan.placement.height <= budget:
                 return plan
             # First the next smaller load, then what placing lost off the limit as well.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tessera.plan.cost import Counts, counts_of
+from tessera.plan.tiles.assess import Candidate
 from tessera.plan.tiles.bands import Piece, recomputed
 from tessera.plan.tiles.candidates import Space, of_group
 from tessera.plan.tiles.choose import TilePlan
@@ -64,24 +65,31 @@ def recompute_adds(units: Units, start: int, stop: int, choice: Choice) -> int:
     return extra
 
 
-def explain(plan: TilePlan, budget: int, space: Space | None = None) -> tuple[Layer, ...]:
+def alternatives(
+    plan: TilePlan, chosen: Candidate, budget: int | None, space: Space
+) -> tuple[Alternative, ...]:
+    """The other ways to run the units of one chosen candidate; without a budget all of them fit."""
+    resident = sum(one.resident for one in plan.chosen) - chosen.resident
+    rest = max((one.transient for one in plan.chosen if one is not chosen), default=0)
+    return tuple(
+        Alternative(
+            one.choice,
+            one.transient,
+            one.resident,
+            one.counts,
+            one.cost,
+            budget is None or resident + one.resident + max(rest, one.transient) <= budget,
+        )
+        for one in of_group(plan.units, chosen.start, chosen.stop, space)
+        if one.choice != chosen.choice
+    )
+
+
+def explain(plan: TilePlan, budget: int | None, space: Space | None = None) -> tuple[Layer, ...]:
     """Every unit in order, with the other ways that were tried for its group."""
-    resident = sum(one.resident for one in plan.chosen)
     layers = []
     for number, chosen in enumerate(plan.chosen):
-        rest = [one.transient for one in plan.chosen if one is not chosen]
-        others = tuple(
-            Alternative(
-                one.choice,
-                one.transient,
-                one.resident,
-                one.counts,
-                one.cost,
-                resident - chosen.resident + one.resident + max([*rest, one.transient]) <= budget,
-            )
-            for one in of_group(plan.units, chosen.start, chosen.stop, space or Space())
-            if one.choice != chosen.choice
-        )
+        others = alternatives(plan, chosen, budget, space or Space())
         repeat = recompute_adds(plan.units, chosen.start, chosen.stop, chosen.choice)
         for unit in range(chosen.start, chosen.stop):
             name = plan.units.name(unit)

@@ -1,29 +1,43 @@
 """Offsets for the buffers of a schedule.
 
-Goal: the adapter between a schedule and whatever places buffers with lifetimes; a first fit by
-size stands here for when nothing better is at hand.
+Goal: the adapter between a schedule and the arena planner. A first fit by size goes first, as it is
+quick and often reaches the largest load; only where it does not, the planner searches.
 Non-goals: good placements (`tessera.plan.arena`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from tessera.plan import arena
 from tessera.plan.tiles.steps import ALIGNMENT, Buffer, Schedule
 
 SPAN = 16
 """Steps that are looked up together."""
 
-Placer = Callable[[Sequence[Buffer]], dict[str, int]]
+NODES = 200_000
+"""Decisions of the arena's search per placement."""
+
+LARGEST_SEARCH = 1200
+"""Buffers; beyond, the quick rules of the arena planner take too long, and first fit stays."""
+
+
+Placer = Callable[[Sequence[Buffer], int], "Placement"]
+"""Offsets for buffers; a height of so many bytes is good enough."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placement:
-    """The first byte of every buffer, and the height: bytes that the arena takes."""
+    """The first byte of every buffer, and the height: bytes that the arena takes.
 
-    offsets: dict[str, int]
+    No placement is lower than `bound`; `method` says what found this one.
+    """
+
+    offsets: Mapping[str, int]
     height: int
+    bound: int
+    method: str
 
 
 def first_fit(buffers: Sequence[Buffer]) -> dict[str, int]:
@@ -51,9 +65,42 @@ def first_fit(buffers: Sequence[Buffer]) -> dict[str, int]:
     return offsets
 
 
-def place(schedule: Schedule, placer: Placer = first_fit) -> Placement:
+def height_of(buffers: Sequence[Buffer], offsets: Mapping[str, int]) -> int:
+    """The end of the highest buffer."""
+    return max((offsets[one.name] + one.size for one in buffers), default=0)
+
+
+def by_first_fit(buffers: Sequence[Buffer], enough: int = 0) -> Placement:
+    """A placement by first fit alone; `enough` changes nothing."""
+    offsets = first_fit(buffers)
+    return Placement(offsets, height_of(buffers, offsets), load_of(buffers), "first fit")
+
+
+def by_arena(buffers: Sequence[Buffer], enough: int = 0) -> Placement:
+    """First fit where it is good enough, else the arena planner, whichever is lower."""
+    quick = by_first_fit(buffers)
+    if quick.height <= max(quick.bound, enough) or len(buffers) > LARGEST_SEARCH:
+        return quick
+    given = [arena.Buffer(b.name, b.lower, b.upper, b.size, ALIGNMENT) for b in buffers]
+    found = arena.plan_arena(given, good_enough=enough, budget=arena.Budget(NODES))
+    if found.height >= quick.height:
+        return replace(quick, bound=found.bound)
+    return Placement(found.offsets, found.height, found.bound, found.method)
+
+
+def load_of(buffers: Sequence[Buffer]) -> int:
+    """The largest live load in bytes."""
+    change: dict[int, int] = {}
+    for one in buffers:
+        change[one.lower] = change.get(one.lower, 0) + one.size
+        change[one.upper] = change.get(one.upper, 0) - one.size
+    alive = most = 0
+    for step in sorted(change):
+        alive += change[step]
+        most = max(most, alive)
+    return most
+
+
+def place(schedule: Schedule, placer: Placer = by_arena, enough: int = 0) -> Placement:
     """Offsets by `placer`, and the height that they come to."""
-    buffers = tuple(schedule.buffers.values())
-    offsets = placer(buffers)
-    height = max((offsets[one.name] + one.size for one in buffers), default=0)
-    return Placement(offsets, height)
+    return placer(tuple(schedule.buffers.values()), enough)

@@ -51,12 +51,12 @@ SAME_ROWS = frozenset(
     [
         *(*ops.BINARY, *ops.COMPARE, *ops.LOGIC, *ops.UNARY, "Not", "Where", "LeakyRelu", "Elu"),
         *("Swish", "HardSigmoid", "Clip", "Gelu", "Cast", "QuantizeLinear", "DequantizeLinear"),
-        *("QLinearAdd", "BatchNormalization", "LRN"),
+        *("QLinearAdd", "QLinearTable", "BatchNormalization", "LRN"),
     ]
 )
 """Ops whose output row depends on the same row of each input (or on an input without rows)."""
 
-WINDOWS = frozenset(("Conv", "QLinearConv", "MaxPool", "AveragePool"))
+WINDOWS = frozenset(("Conv", "QLinearConv", "MaxPool", "AveragePool", "QLinearAveragePool"))
 
 
 def height(shape: Shape) -> int | None:

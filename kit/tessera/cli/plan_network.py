@@ -1,0 +1,197 @@
+"""`tessera plan MODEL`: a network planned under a budget, printed, explained and written.
+
+Goal: load, plan, have the plan judged, print the table; `--explain` adds what the alternatives
+would have cost.
+Non-goals: planning and judging themselves.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tessera.cli.sizes import words_of
+from tessera.errors import EXIT_OK, EXIT_UNMET, TesseraError
+from tessera.plan import graph_load
+from tessera.plan.graph import Graph
+from tessera.plan.network import plan_network
+from tessera.plan.passes.simplify import simplify
+from tessera.plan.plan import Alternative, GroupRow, Plan
+from tessera.report.files import to_text, write_text
+
+_PLAIN_WIDTH = 120
+_SHOWN = 3
+"""Alternatives printed on each side of the chosen one; --json has all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the user named: models, a weights file, sizes of axes."""
+
+    models: tuple[str, ...]
+    weights: Path | None
+    dims: tuple[str, ...]
+
+    def graph(self, model: str) -> Graph:
+        """One of the networks, after the passes that every plan begins with."""
+        sizes = graph_load.sizes(self.dims)
+        return simplify(graph_load.load(model, weights=self.weights, dims=sizes))
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How the plan is given out."""
+
+    explain: bool
+    as_json: bool
+    out: Path | None
+    picture: Path | None
+
+
+def print_plan(source: Source, budget: int | None, minimise: bool, shown: Shown) -> None:
+    """Plan one network; exits with 1 when the check refuses the plan."""
+    if len(source.models) != 1:
+        raise TesseraError(
+            f"{len(source.models)} models",
+            where=source.models[1],
+            remedy="plan one at a time; only --curve takes several",
+        )
+    status = Console(stderr=True)
+    with status.status("planning") if status.is_terminal else nullcontext():
+        plan = plan_network(source.graph(source.models[0]), budget, minimise=minimise)
+    if shown.as_json:
+        typer.echo(to_text(plan.to_json()), nl=False)
+    else:
+        _print(plan, minimise, shown.explain)
+    if shown.out is not None:
+        write_text(shown.out, to_text(plan.to_json()))
+        Console(stderr=True, highlight=False).print(
+            f"written: {escape(str(shown.out))}", soft_wrap=True
+        )
+    raise typer.Exit(EXIT_OK if plan.peak else EXIT_UNMET)
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_PLAIN_WIDTH)
+
+
+def _print(plan: Plan, minimise: bool, explain: bool) -> None:
+    console = _console()
+    model, loads = plan.model, plan.untiled
+    console.print(
+        f"[bold]{escape(model.name)}[/]: {len(plan.nodes)} nodes, {words_of(model.weight_bytes)} "
+        f"of constants, {model.multiply_adds:,} multiply-adds",
+        soft_wrap=True,
+    )
+    head = Table(box=None, pad_edge=False, show_header=False)
+    rows = [("peak", f"{words_of(plan.peak)}, {_gap(plan)}")]
+    if minimise:
+        rows.insert(0, ("least", f"{words_of(plan.peak)}; bound by layer '{bounding(plan)}'"))
+    if plan.budget is not None:
+        rows.insert(0, ("budget", words_of(plan.budget)))
+    kept = sum(one.resident for one in plan.groups)
+    rows += [
+        ("resident", f"{words_of(kept)} of constants stay for good"),
+        (
+            "untiled",
+            f"{words_of(loads.resident)}; {words_of(loads.streamed)} with one layer's constants; "
+            f"{words_of(loads.activations)} of activations alone",
+        ),
+        (
+            "per run",
+            f"{plan.costs.loaded:,} bytes loaded in {plan.costs.switches:,} blocks, "
+            f"{plan.costs.moved:,} moved, {len(plan.steps):,} steps, cost {plan.costs.cost:,.0f}",
+        ),
+    ]
+    for name, words in rows:
+        head.add_row(f"[dim]{name}[/]", escape(words))
+    console.print(head)
+    console.print(_table(plan))
+    if explain:
+        for number, group in enumerate(plan.groups):
+            _explain(console, number, group, plan)
+
+
+def _gap(plan: Plan) -> str:
+    if plan.offsets.gap == 0:
+        return f"the largest live load ({plan.offsets.method})"
+    return f"{plan.offsets.gap:.2%} above {plan.offsets.bound:,} ({plan.offsets.method})"
+
+
+def bounding(plan: Plan) -> str:
+    """The layer that needs the most: nothing below its need works."""
+    worst = max(plan.groups, key=lambda one: one.transient).worst
+    makers = {name: node.name for node in plan.nodes for name in node.outputs}
+    return makers.get(worst, worst)
+
+
+def _span(group: GroupRow) -> str:
+    if len(group.layers) == 1:
+        return group.layers[0]
+    return f"{group.layers[0]} .. {group.layers[-1]} ({len(group.layers)})"
+
+
+def _table(plan: Plan) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("layers")
+    table.add_column("how")
+    for name in ("bytes", "resident", "loaded", "cost"):
+        table.add_column(name, justify="right")
+    for group in plan.groups:
+        table.add_row(
+            escape(_span(group)),
+            group.way.words,
+            f"{group.transient:,}",
+            f"{group.resident:,}",
+            f"{group.costs.loaded:,}",
+            f"{group.costs.cost:,.0f}",
+        )
+    return table
+
+
+def _explain(console: Console, number: int, group: GroupRow, plan: Plan) -> None:
+    ordered = sorted(group.alternatives, key=lambda one: (one.costs.cost, one.transient))
+    cheaper = [one for one in ordered if one.costs.cost < group.costs.cost]
+    dearer = [one for one in ordered if one.costs.cost >= group.costs.cost]
+    console.print(f"\n[bold]{number}[/] {escape(_span(group))}: {group.way.words}", soft_wrap=True)
+    console.print(f"  {_why(cheaper, plan)}", soft_wrap=True)
+    if group.recompute:
+        console.print(
+            f"  halo rows are kept: {group.recompute:,} multiply-adds are not done again",
+            soft_wrap=True,
+        )
+    table = Table(box=None, pad_edge=False)
+    table.add_column("  alternative")
+    for name in ("bytes", "resident", "loaded", "cost"):
+        table.add_column(name, justify="right")
+    table.add_column("fits")
+    for one in (*cheaper[-_SHOWN:], *dearer[:_SHOWN]):
+        table.add_row(
+            f"  {one.way.words}",
+            f"{one.transient:,}",
+            f"{one.resident:,}",
+            f"{one.costs.loaded:,}",
+            f"{one.costs.cost:,.0f}",
+            "yes" if one.fits else "no",
+        )
+    if ordered:
+        console.print(table)
+
+
+def _why(cheaper: list[Alternative], plan: Plan) -> str:
+    if not cheaper:
+        return "nothing cheaper was found for these layers"
+    least = min(cheaper, key=lambda one: one.transient + one.resident)
+    if plan.budget is None:
+        return f"the {len(cheaper)} cheaper ways take more memory than the least"
+    return (
+        f"{len(cheaper)} ways are cheaper and none fits beside the rest of the plan: the smallest "
+        f"takes {least.transient:,} bytes and keeps {least.resident:,}"
+    )
