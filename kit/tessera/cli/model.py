@@ -17,6 +17,7 @@ import numpy as np
 import typer
 
 from tessera import resources
+from tessera.cli import quantise
 from tessera.dnn import digits, reference
 from tessera.dnn import format as tsm
 from tessera.dnn.files import write_bytes
@@ -37,6 +38,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 
 def register(app: typer.Typer) -> None:
     """Adds the group to the `tessera` command."""
+    quantise.add(group)
     app.add_typer(group)
 
 

@@ -9,13 +9,15 @@ Non-goals: fixed-point multipliers; a runtime that uses them has to say so.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tessera.errors import TesseraError
 from tessera.plan.execute_call import Call, Operator
-from tessera.plan.execute_windows import convolve
+from tessera.plan.execute_windows import convolve, window_sums
 from tessera.plan.graph import Array, Quantisation, Tensor
-from tessera.plan.graph_ops import ConvAttrs
+from tessera.plan.graph_ops import ConvAttrs, PoolAttrs
 
 
 def _quantisation(tensor: Tensor) -> Quantisation:
@@ -103,10 +105,39 @@ def _add(call: Call) -> Array:
     return saturate(np.rint(ratio).astype(np.float64) + zero_of(call.output), call.output)
 
 
+def _mean(call: Call, total: Array, count: Array) -> Array:
+    """Sums of centred integers over `count` values each, in steps of the output."""
+    multiplier = scale_of(call.inputs[0]) / scale_of(call.output) / count.astype(np.float32)
+    ratio = total.astype(np.float32) * multiplier.astype(np.float32)
+    return saturate(np.rint(ratio).astype(np.float64) + zero_of(call.output), call.output)
+
+
+def _average_pool(call: Call) -> Array:
+    # Padding is zero, which is what a centred integer of 0 stands for.
+    return _mean(
+        call, *window_sums(_centred(call, 0), call.attrs(PoolAttrs), call.output.shape[2:])
+    )
+
+
+def _global_average(call: Call) -> Array:
+    x = _centred(call, 0)
+    axes = tuple(range(2, x.ndim))
+    return _mean(call, x.sum(axis=axes, keepdims=True), np.asarray(math.prod(x.shape[2:])))
+
+
+def _table(call: Call) -> Array:
+    """Any function of one 8-bit value: the table's first entry is for the type's least value."""
+    x, table = call.values
+    return table[x.astype(np.int64) - np.iinfo(x.dtype).min]
+
+
 OPERATORS: dict[str, Operator] = {
     "QuantizeLinear": _quantise,
     "DequantizeLinear": _dequantise,
     "QLinearConv": _conv,
     "QLinearMatMul": _matmul,
     "QLinearAdd": _add,
+    "QLinearAveragePool": _average_pool,
+    "QLinearGlobalAveragePool": _global_average,
+    "QLinearTable": _table,
 }

@@ -78,9 +78,9 @@ def _max_pool(call: Call) -> Array:
     return call.narrow(view.max(axis=_kernel_axes(attrs)))
 
 
-def _average_pool(call: Call) -> Array:
-    attrs, x = call.attrs(PoolAttrs), call.wide(0)
-    out, axes = call.output.shape[2:], _kernel_axes(attrs)
+def window_sums(x: Array, attrs: PoolAttrs, out: tuple[int, ...]) -> tuple[Array, Array]:
+    """Sums of the windows of `x`, and how many values each is the mean of."""
+    axes = _kernel_axes(attrs)
     total = windows(x, attrs, out, 0).sum(axis=axes)
     ones = np.ones((1, 1, *x.shape[2:]))
     if attrs.count_include_pad:
@@ -88,8 +88,13 @@ def _average_pool(call: Call) -> Array:
         pads = tuple((attrs.pads[i], attrs.pads[i + spatial]) for i in range(spatial))
         ones = np.pad(ones, ((0, 0), (0, 0), *pads), constant_values=1)
         none = PoolAttrs(attrs.kernel, attrs.strides, (0,) * 2 * spatial, attrs.dilations)
-        return call.narrow(total / windows(ones, none, out, 0).sum(axis=axes))
-    return call.narrow(total / windows(ones, attrs, out, 0).sum(axis=axes))
+        return total, windows(ones, none, out, 0).sum(axis=axes)
+    return total, windows(ones, attrs, out, 0).sum(axis=axes)
+
+
+def _average_pool(call: Call) -> Array:
+    total, count = window_sums(call.wide(0), call.attrs(PoolAttrs), call.output.shape[2:])
+    return call.narrow(total / count)
 
 
 def _global_axes(call: Call) -> tuple[int, ...]:

@@ -252,6 +252,13 @@ def _lrn(inputs: Inputs, attrs: Attrs) -> Typed:
     return _same(inputs, attrs)
 
 
+def _table(inputs: Inputs, attrs: Attrs) -> Typed:
+    x, table = inputs
+    if x.dtype not in (DType.INT8, DType.UINT8) or table.shape != (256,):
+        raise Misfit(f"a table of {table.shape} for {x.dtype}; it is 256 values for 8 bits")
+    return Typed(x.shape, table.dtype)
+
+
 def _dequantise(inputs: Inputs, attrs: Attrs) -> Typed:
     return Typed(inputs[0].shape, DType.FLOAT32)
 
@@ -264,8 +271,9 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys((*ops.BINARY, *ops.LOGIC, "QLinearAdd"), _binary),
     **dict.fromkeys(ops.COMPARE, _compare),
     **dict.fromkeys(ops.REDUCE, _reduce),
-    **dict.fromkeys(("MaxPool", "AveragePool"), _pool),
+    **dict.fromkeys(("MaxPool", "AveragePool", "QLinearAveragePool"), _pool),
     **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool"), _global_pool),
+    "QLinearGlobalAveragePool": _global_pool,
     **dict.fromkeys(("Conv", "QLinearConv"), _conv),
     **dict.fromkeys(("Cast", "QuantizeLinear"), _cast),
     **dict.fromkeys(("MatMul", "QLinearMatMul"), _matmul),
@@ -288,6 +296,7 @@ RULES: dict[str, Rule] = {
     "RMSNormalization": _norm,
     "LRN": _lrn,
     "DequantizeLinear": _dequantise,
+    "QLinearTable": _table,
 }
 
 

@@ -207,7 +207,13 @@ def _write_integer(out: _Writer, node: Node) -> bool:
             a, b, *bias = node.inputs
             names = [a, *out.scales(tensors[a])[0], b, *out.scales(tensors[b])[0]]
             out.node(node, [*names, *out.scales(made)[0], *bias], **_attributes(node.attrs))
-        case "QLinearAdd" | "QLinearMatMul":
+        case (
+            "QLinearAdd"
+            | "QLinearMatMul"
+            | "QLinearAveragePool"
+            | "QLinearGlobalAveragePool"
+            | "QLinearTable"
+        ):
             raise TesseraError(
                 f"{node.op} with these inputs has no form in ONNX",
                 where=str(node.source),

@@ -1,95 +1,102 @@
-"""Integer fusion: dequantise, convolve, quantise becomes one convolution of integers.
+"""Integer fusion: dequantise, compute, quantise becomes one op on integers.
 
-Sums are exact integers, then scaled once and rounded to the nearest, ties to even
-(`execute_integers`). The float form rounds in between, so that an output may differ by one step.
-Goal: int8 networks without float32 tensors between their convolutions.
-Non-goals: other ops between the two; they stay in float32. Float biases that are not constant.
+Sums of products and means may differ from the float form by one step, because that rounds in
+between; everything else is the same (`integer_rules`).
+Goal: int8 networks without float32 tensors between their layers.
+Non-goals: ops without a rule; they stay in float32 between a dequantisation and a quantisation.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 
-import numpy as np
-
-from tessera.plan.graph import Array, DType, Graph, Node, Quantisation, Tensor
-from tessera.plan.graph_ops import ConvAttrs
+from tessera.plan.graph import Graph, Node, Tensor
 from tessera.plan.passes.dead import drop_dead
+from tessera.plan.passes.integer_rules import (
+    ABSORBING,
+    RULES,
+    Fused,
+    Site,
+    clamp_is_free,
+    real_values,
+    requantised,
+    same_meaning,
+)
 from tessera.plan.passes.rewrite import close
 
-_BYTES = (DType.INT8, DType.UINT8)
 
+class _Finder:
+    """What is between integers in a graph."""
 
-def _bias(values: Array, x: Quantisation, w: Quantisation) -> Array | None:
-    """A float bias in units of the sums: x's scale times w's. None when it leaves int32."""
-    unit = np.asarray(x.scale, np.float64) * np.asarray(w.scale, np.float64)
-    steps = np.rint(values.astype(np.float64) / unit)
-    return steps.astype(np.int32) if np.abs(steps).max() < 2**31 else None
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.producers = graph.producers()
+        self.consumers = graph.consumers()
+        self.real = real_values(graph, self.producers)
 
-
-def _real(graph: Graph, name: str, producers: dict[str, Node]) -> Array | None:
-    """The float values of a constant, which may be written as integers."""
-    data = graph.tensors[name].data
-    maker = producers.get(name)
-    if data is not None or maker is None or maker.op != "DequantizeLinear":
-        return data
-    given = graph.tensors[maker.inputs[0]]
-    how = given.quantisation
-    if given.data is None or how is None:
-        return None
-    centred = given.data.astype(np.float64) - np.asarray(how.zero_point)
-    return np.asarray(centred * np.asarray(how.scale, np.float64))
-
-
-def _fused(
-    graph: Graph, conv: Node, quantise: Node, producers: dict[str, Node]
-) -> tuple[Node, Tensor | None] | None:
-    """The integer convolution and its bias, or None where it does not apply."""
-    makers = [producers.get(name) for name in conv.inputs[:2]]
-    sources = []
-    for maker in makers:
+    def behind(self, name: str) -> Tensor | None:
+        """The integer tensor that a float one is dequantised from."""
+        maker = self.producers.get(name)
         if maker is None or maker.op != "DequantizeLinear":
             return None
-        sources.append(graph.tensors[maker.inputs[0]])
-    x, w = sources
-    if x.dtype not in _BYTES or w.dtype not in _BYTES or not isinstance(conv.attrs, ConvAttrs):
-        return None
-    if x.quantisation is None or w.quantisation is None or x.quantisation.axis is not None:
-        return None
-    out = graph.tensors[quantise.outputs[0]].quantisation
-    if w.quantisation.axis not in (None, 0) or out is None or out.axis is not None:
-        return None
-    names, bias = [x.name, w.name], None
-    if len(conv.inputs) == 3:
-        values = _real(graph, conv.inputs[2], producers)
-        data = None if values is None else _bias(values, x.quantisation, w.quantisation)
-        if data is None:
+        return self.graph.tensors[maker.inputs[0]]
+
+    def private(self, name: str) -> bool:
+        """Whether one node reads the tensor, and nothing else asks for it."""
+        return name not in self.graph.outputs and len(self.consumers[name]) == 1
+
+    def core(self, quantise: Node) -> Node | None:
+        """The node whose result is quantised; a clamp in between that is free is passed over."""
+        name = quantise.inputs[0]
+        node = self.producers.get(name)
+        if node is None or not self.private(name):
             return None
-        data.flags.writeable = False
-        name = f"{quantise.outputs[0]}.bias"
-        bias = Tensor(name, data.shape, DType.INT32, conv.source, data=data)
-        names.append(name)
-    node = replace(conv, op="QLinearConv", inputs=tuple(names), outputs=quantise.outputs)
-    return node, bias
+        output = self.graph.tensors[quantise.outputs[0]]
+        before = self.producers.get(node.inputs[0])
+        if (
+            before is not None
+            and before.op in ABSORBING
+            and self.private(node.inputs[0])
+            and output.quantisation is not None
+            and clamp_is_free(node, output.dtype, output.quantisation)
+        ):
+            return before
+        return node
+
+    def fused(self, quantise: Node) -> Fused | None:
+        """What takes the place of the node that quantises and of what it quantises."""
+        output = self.graph.tensors[quantise.outputs[0]]
+        if output.quantisation is None or output.quantisation.axis is not None:
+            return None
+        x = self.behind(quantise.inputs[0])
+        if x is not None and x.quantisation is not None and x.quantisation.axis is None:
+            # Integers in other steps; in the same steps nothing is gained by a table.
+            if x.data is not None or same_meaning(x, output) or x.dtype.bytes != 1:
+                return None
+            return requantised(x, output, output.name, quantise)
+        node = self.core(quantise)
+        rule = RULES.get(node.op) if node is not None else None
+        if node is None or rule is None:
+            return None
+        inputs = tuple(self.behind(name) for name in node.inputs)
+        return rule(Site(node, inputs, output, self.real))
+
+
+def _clashes(fused: Fused, tensors: Mapping[str, Tensor], output: str) -> bool:
+    return any(one.name in tensors and one.name != output for one in fused.tensors)
 
 
 def fuse_integers(graph: Graph) -> Graph:
-    """The graph with integer convolutions where both sides are quantised."""
-    producers, consumers = graph.producers(), graph.consumers()
-    tensors = dict(graph.tensors)
-    replaced: dict[str, Node] = {}
+    """The graph with ops on integers wherever both sides are quantised and a rule applies."""
+    finder, tensors = _Finder(graph), dict(graph.tensors)
+    replaced: dict[str, tuple[Node, ...]] = {}
     for quantise in graph.nodes:
-        conv = producers.get(quantise.inputs[0]) if quantise.op == "QuantizeLinear" else None
-        if conv is None or conv.op != "Conv" or conv.outputs[0] in graph.outputs:
+        if quantise.op != "QuantizeLinear":
             continue
-        if len(consumers[conv.outputs[0]]) > 1:
+        fused = finder.fused(quantise)
+        if fused is None or _clashes(fused, tensors, quantise.outputs[0]):
             continue
-        fused = _fused(graph, conv, quantise, producers)
-        if fused is None or (fused[1] is not None and fused[1].name in tensors):
-            continue
-        node, bias = fused
-        replaced[quantise.outputs[0]] = node
-        if bias is not None:
-            tensors[bias.name] = bias
-    nodes = [replaced.get(node.outputs[0], node) for node in graph.nodes]
+        replaced[quantise.outputs[0]] = fused.nodes
+        tensors |= {one.name: one for one in fused.tensors if one.name != quantise.outputs[0]}
+    nodes = [new for node in graph.nodes for new in replaced.get(node.outputs[0], (node,))]
     return drop_dead(close(graph, nodes, tensors))
