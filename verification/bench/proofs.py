@@ -143,7 +143,12 @@ EDITS = (
         "kind(b) < inference: not (end(b) > reserve_start())",
     ),
     ("the spill", "priority.tess", "then ordinary else k", "then k else k"),
-    ("the reserve's bound", "private_inference.tess", "pool_pages / 4", "pool_pages / 8"),
+    (
+        "the reserve's bound",
+        "reserve_demands.tess",
+        "pool_pages - pool_pages / 4)\n",
+        "pool_pages - pool_pages / 8)\n",
+    ),
 )
 
 
