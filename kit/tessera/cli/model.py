@@ -17,7 +17,7 @@ import numpy as np
 import typer
 
 from tessera import resources
-from tessera.cli import quantise
+from tessera.cli import compress, quantise
 from tessera.dnn import digits, reference
 from tessera.dnn import format as tsm
 from tessera.dnn.files import write_bytes
@@ -39,6 +39,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 def register(app: typer.Typer) -> None:
     """Adds the group to the `tessera` command."""
     quantise.add(group)
+    compress.add(group)
     app.add_typer(group)
 
 
