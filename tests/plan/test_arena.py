@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from tessera.errors import TesseraError
 from tessera.plan.arena import Budget, Buffer, plan_arena
 from tessera.plan.arena.bounds import components, live_load, sections
-from tessera.plan.arena.core import core_name, search
+from tessera.plan.arena.core import core_name, ordered, search
 from tessera.plan.arena.document import plan_document
-from tessera.plan.arena.exact import luby
+from tessera.plan.arena.exact import luby, ranked
 from tessera.plan.arena.greedy import RULES, in_order, place
+from tessera.plan.arena.ordered_plain import ordered_plain
+from tessera.plan.arena.orders import ORDERS, ranks
 from tessera.plan.arena.search_plain import search_plain
 from tessera.plan.arena.task import EXHAUSTED, FOUND, STOPPED, task_of
 from tessera.plan.certificate.arena import certify, read_plan
@@ -57,6 +59,57 @@ def test_an_exhausted_search_is_right(buffers: tuple[Buffer, ...]) -> None:
     for ceiling, status in ((best - 1, EXHAUSTED), (best, FOUND)):
         found = search_plain(task, ceiling, 50_000, 1, [16] * task.sections, (10, 1, 10, 1, 0))
         assert found.status == status
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(small())
+def test_an_exhausted_ordered_search_is_right(buffers: tuple[Buffer, ...]) -> None:
+    """The same of the other search, whatever the rank is."""
+    task, best = task_of(buffers), lowest_height(buffers)
+    rank = [*range(len(buffers))]
+    random.Random(best).shuffle(rank)
+    for ceiling, status in ((best - 1, EXHAUSTED), (best, FOUND)):
+        found = ordered_plain(task, ceiling, 50_000, rank)
+        assert found.status == status
+    assert clashes(buffers, found.offsets) == []
+    assert [b.name for b, o in zip(buffers, found.offsets, strict=True) if o % b.alignment] == []
+
+
+@pytest.mark.skipif(core_name() == "python", reason="there is no C compiler")
+@pytest.mark.parametrize("seed", range(8))
+def test_both_cores_of_the_ordered_search_take_the_same_decisions(seed: int) -> None:
+    buffers = drawn(seed, 6 + 4 * seed, alignments=(1, 1, 4, 6))
+    task, load = task_of(buffers), live_load(buffers)[0]
+    source = random.Random(seed)
+    for ceiling in (load - 1, load, load + 3, load + 12):
+        rank = ranks(buffers, task, None, source)
+        assert ordered(task, ceiling, 300, rank) == ordered_plain(task, ceiling, 300, rank)
+
+
+def test_a_part_that_was_solved_is_taken_back_when_another_fails() -> None:
+    """Below the long buffer are two parts that do not meet; only the right one can fail."""
+    found = []
+    for seed in range(10):
+        buffers = (Buffer("long", 0, 8, 3), *drawn(seed, 6))
+        task = task_of(buffers)
+        best = lowest_height(buffers)
+        rank = ranks(buffers, task, 0, random.Random(seed))
+        for ceiling in (best - 1, best):
+            found.append(ordered_plain(task, ceiling, 50_000, rank).status)
+    assert found == [EXHAUSTED, FOUND] * 10
+
+
+def test_ranks_are_fixed_first_and_shaken_then() -> None:
+    buffers = drawn(4, 20)
+    task, source = task_of(buffers), random.Random(1)
+    fixed = [ranks(buffers, task, number, source) for number in range(len(ORDERS))]
+    assert all(sorted(rank) == [*range(20)] for rank in fixed)
+    assert fixed[1] == ranks(buffers, task, 1, random.Random(9))
+    assert len({tuple(ranks(buffers, task, None, source)) for _ in range(6)}) > 1
+    turns = [ranked(turn)[0] for turn in range(1, 40)]
+    assert turns[:4] == turns[28:32] == [0, 1, 2, 3]
+    assert set(turns[4:28]) == {None}
+    assert ranked(29)[1] == 2 * ranked(1)[1]
 
 
 @pytest.mark.skipif(core_name() == "python", reason="there is no C compiler")

@@ -1,7 +1,8 @@
-"""The search core: compiled C where there is a compiler, else the same search in Python.
+"""The search core: compiled C where there is a compiler, else the same searches in Python.
 
-Goal: compile `search.c` once per version of it into the user's cache, and call it through ctypes.
-Non-goals: the algorithm (see `search_plain` for its words).
+Goal: compile `search.c` and `ordered.c` once per version of them into the user's cache, and call
+them through ctypes.
+Non-goals: the algorithms (see `search_plain` and `ordered_plain` for their words).
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
+from tessera.plan.arena.ordered_plain import ordered_plain
 from tessera.plan.arena.search_plain import search_plain
 from tessera.plan.arena.task import FOUND, Found, Task
 
-_SOURCE = Path(__file__).with_name("search.c")
+_SOURCES = tuple(Path(__file__).with_name(name) for name in ("search.c", "ordered.c"))
 _FLAGS = ("-std=c11", "-O2", "-shared", "-fPIC")
 _COMPILERS = ("cc", "gcc", "clang")
 _NO_MEMORY = -2
@@ -63,16 +65,41 @@ def search(
     return Found(int(status), tuple(offsets) if status == FOUND else (), nodes.value)
 
 
+def ordered(task: Task, ceiling: int, limit: int, rank: Sequence[int]) -> Found:
+    """As `ordered_plain`, with the same answer; raises MemoryError when there is not enough."""
+    library = _library()
+    if library is None:
+        return ordered_plain(task, ceiling, limit, rank)
+    per_buffer = ctypes.c_int64 * task.buffers
+    offsets, nodes = per_buffer(), ctypes.c_int64(0)
+    status = library.arena_ordered(
+        ctypes.c_int64(task.buffers),
+        ctypes.c_int64(task.sections),
+        per_buffer(*task.first),
+        per_buffer(*task.end),
+        per_buffer(*task.size),
+        per_buffer(*task.align),
+        ctypes.c_int64(ceiling),
+        ctypes.c_int64(limit),
+        per_buffer(*rank),
+        offsets,
+        ctypes.byref(nodes),
+    )
+    if status == _NO_MEMORY:
+        raise MemoryError(f"no memory to search a plan for {task.buffers} buffers")
+    return Found(int(status), tuple(offsets) if status == FOUND else (), nodes.value)
+
+
 @cache
 def _library() -> ctypes.CDLL | None:
     compiler = next((found for name in _COMPILERS if (found := shutil.which(name))), None)
     if compiler is None or os.environ.get(PLAIN) == "1":
         return None
-    text = _SOURCE.read_bytes()
+    texts = [source.read_bytes() for source in _SOURCES]
     said = subprocess.run(
         [compiler, "-dumpmachine"], capture_output=True, check=False, timeout=60
     ).stdout
-    key = hashlib.sha256(b"\0".join([text, " ".join(_FLAGS).encode(), said])).hexdigest()[:24]
+    key = hashlib.sha256(b"\0".join([*texts, " ".join(_FLAGS).encode(), said])).hexdigest()[:24]
     for folder in _folders():
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +121,7 @@ def _load(target: Path, compiler: str) -> ctypes.CDLL | None:
         handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".so")
         os.close(handle)
         try:
-            command = [compiler, *_FLAGS, str(_SOURCE), "-o", temporary]
+            command = [compiler, *_FLAGS, *map(str, _SOURCES), "-o", temporary]
             done = subprocess.run(command, capture_output=True, check=False, timeout=300)
             if done.returncode:
                 return None
@@ -103,4 +130,5 @@ def _load(target: Path, compiler: str) -> ctypes.CDLL | None:
             Path(temporary).unlink(missing_ok=True)
     library = ctypes.CDLL(str(target))
     library.arena_search.restype = ctypes.c_int64
+    library.arena_ordered.restype = ctypes.c_int64
     return library

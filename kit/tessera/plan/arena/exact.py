@@ -1,8 +1,11 @@
 """Search one component: ceilings, restarts, and what is known when the budget ends.
 
-Goal: a plan lower than the one given, or the proof that there is none, within a count of nodes;
-restarts follow Luby's sequence, each with its own taste, and learn which sections are hard.
-Non-goals: the search itself (see `search_plain`) and components (see `planner`).
+Goal: a plan lower than the one given, or the proof that there is none, within a count of nodes.
+Two searches take turns: `ordered`, each turn with another rank of the buffers, and
+schedule-or-postpone, each turn with another taste, by Luby's sequence, which learns which sections
+are hard. What one finds hard is often quick for the other.
+Non-goals: the searches themselves (see `ordered_plain` and `search_plain`) and components (see
+`planner`).
 """
 
 from __future__ import annotations
@@ -14,12 +17,23 @@ from dataclasses import dataclass, replace
 
 from tessera.plan.arena.bounds import live_load, unit
 from tessera.plan.arena.buffers import Buffer
-from tessera.plan.arena.core import search
-from tessera.plan.arena.task import EXHAUSTED, FOUND, task_of
+from tessera.plan.arena.core import ordered, search
+from tessera.plan.arena.orders import ORDERS, ranks
+from tessera.plan.arena.task import EXHAUSTED, FOUND, Found, Task, task_of
 
 DEFAULT_NODES = 1_000_000
 _BASE = 1000
-"""Nodes of the shortest restart."""
+"""Nodes of the shortest restart of schedule-or-postpone."""
+_FIXED_NODES, _SHAKEN_NODES = 16_000, 2_000
+"""Nodes of a turn of the ordered search with a fixed rank, in the first round, and a shaken one."""
+_SHAKEN_TURNS = 24
+"""Turns with shaken ranks in the first round; both grow twofold from round to round."""
+_ORDERED_SHARE = 2
+"""The ordered search may spend so many nodes for one of the other; its nodes are cheaper."""
+_ORDERED_MOST = 4000
+"""Buffers; the ordered search takes memory in proportion to their square."""
+_EASIER = 8
+"""Every so many turns a ceiling halfway between the goal and the best so far is tried."""
 _FRESH = 16
 """Weight of a section that never failed."""
 _FIRST_TASTE = (10, 1, 10, 1, 0)
@@ -76,14 +90,10 @@ def improve(
     load = live_load(scaled)[0]
     best, offsets, low = height_of(buffers, start) // step, tuple(start), load
     goal = max(low, good_enough // step)
-    weight = [_FRESH] * task.sections
-    source = random.Random(seed)
-    turn = 0
+    turns = _Turns(scaled, task, seed)
     while best > goal and (left := budget.left()):
-        turn += 1
-        taste = _FIRST_TASTE if turn == 1 else _taste(source)
-        ceiling = goal if turn % 3 else (goal + best - 1) // 2
-        found = search(task, ceiling, min(left, _BASE * luby(turn)), seed + turn, weight, taste)
+        ceiling = (goal + best - 1) // 2 if turns.taken % _EASIER == _EASIER - 1 else goal
+        found = turns.next(ceiling, left)
         budget.spent += found.nodes
         budget.restarts += 1
         if found.status == FOUND:
@@ -92,9 +102,62 @@ def improve(
         elif found.status == EXHAUSTED:
             low = max(low, ceiling + 1)
             goal = max(goal, low)
-        weight = [max(_FRESH, w * 7 // 8) for w in weight]
     # A greedy plan of a height that is no multiple of the unit cannot occur: see `unit`.
     return Reached(offsets, best * step, low * step, low > load)
+
+
+class _Turns:
+    """The two searches on one component, and what each has spent."""
+
+    def __init__(self, buffers: Sequence[Buffer], task: Task, seed: int) -> None:
+        self._buffers, self._task, self._seed = buffers, task, seed
+        self._source = random.Random(seed)
+        self._weight = [_FRESH] * task.sections
+        self._turns = {"ordered": 0, "postpone": 0}
+        self._spent = {"ordered": 0, "postpone": 0}
+
+    @property
+    def taken(self) -> int:
+        """Turns so far, of both."""
+        return sum(self._turns.values())
+
+    def next(self, ceiling: int, left: int) -> Found:
+        """A turn of the one that spent less, of at most `left` nodes."""
+        large = self._task.buffers > _ORDERED_MOST
+        behind = self._spent["ordered"] > _ORDERED_SHARE * self._spent["postpone"]
+        name = "postpone" if large or behind else "ordered"
+        self._turns[name] += 1
+        run = self._ordered if name == "ordered" else self._postpone
+        found = run(ceiling, self._turns[name], left)
+        self._spent[name] += max(1, found.nodes)
+        return found
+
+    def _ordered(self, ceiling: int, turn: int, left: int) -> Found:
+        fixed, nodes = ranked(turn)
+        rank = ranks(self._buffers, self._task, fixed, self._source)
+        return ordered(self._task, ceiling, min(left, nodes), rank)
+
+    def _postpone(self, ceiling: int, turn: int, left: int) -> Found:
+        taste = _FIRST_TASTE if turn == 1 else _taste(self._source)
+        limit = min(left, _BASE * luby(turn))
+        found = search(self._task, ceiling, limit, self._seed + turn, self._weight, taste)
+        self._weight = [max(_FRESH, w * 7 // 8) for w in self._weight]
+        return found
+
+
+def ranked(turn: int) -> tuple[int | None, int]:
+    """Of a turn of the ordered search, from 1: which fixed rank (None: shaken), and its nodes.
+
+    A round has every fixed rank once and then shaken ones: most of those fail whatever they are
+    given, and some succeed at once, so they are many and short.
+    """
+    place, factor = turn - 1, 1
+    while place >= len(ORDERS) + factor * _SHAKEN_TURNS:
+        place -= len(ORDERS) + factor * _SHAKEN_TURNS
+        factor *= 2
+    if place < len(ORDERS):
+        return place, factor * _FIXED_NODES
+    return None, _SHAKEN_NODES
 
 
 def _taste(source: random.Random) -> tuple[int, ...]:
