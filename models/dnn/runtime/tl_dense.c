@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Matrix times vector, and softmax, which follows it at the end of a network */
+#include "tl_layers.h"
+#include "tl_vector.h"
+#include "tm_math.h"
+
+/* Sums that do not wait for each other */
+#define CHAINS	4
+
+void tl_dense(const float *weights, const float *bias, const float *x,
+	      uint32_t inputs, float *y, uint32_t outputs)
+{
+	uint32_t done = 0;
+	uint32_t i = 0;
+	uint32_t k = 0;
+
+	while (done < outputs) {
+		uint32_t lanes = outputs - done < TL_LANES ? outputs - done
+							   : TL_LANES;
+		tl_vector sums[CHAINS] = { { 0 } };
+
+		sums[0] = tl_load_some(bias + done, lanes);
+		if (lanes == TL_LANES)
+			for (i = 0; i + CHAINS <= inputs; i += CHAINS)
+				for (k = 0; k < CHAINS; k++)
+					sums[k] += x[i + k] *
+						   tl_load(weights +
+							   (size_t)(i + k) *
+							   TL_LANES);
+		else
+			i = 0;
+		for (; i < inputs; i++)
+			sums[0] += x[i] * tl_load_some(weights +
+						       (size_t)i * lanes,
+						       lanes);
+		sums[0] = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+		memcpy(y + done, &sums[0], lanes * sizeof(float));
+		weights += (size_t)inputs * lanes;
+		done += lanes;
+	}
+}
+
+void tl_softmax(const float *x, float *y, size_t count)
+{
+	float most = x[0];
+	float sum = 0.0f;
+	size_t i = 0;
+
+	for (i = 1; i < count; i++)
+		if (x[i] > most)
+			most = x[i];
+
+	/* Taking the largest away keeps every power within 0 to 1 */
+	for (i = 0; i < count; i++) {
+		y[i] = tm_exp(x[i] - most);
+		sum += y[i];
+	}
+	for (i = 0; i < count; i++)
+		y[i] /= sum;
+}

@@ -1,0 +1,329 @@
+"""Tiny layers against definitions in float64: any part, any view, and only what is there."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from tiny_layers import (
+    Array,
+    Filter,
+    Held,
+    Part,
+    View,
+    Window,
+    hold,
+    library,
+    numbers,
+    pack,
+    pointer,
+)
+
+from tessera.plan.execute_windows import convolve, window_sums, windows
+from tessera.plan.graph_ops import ConvAttrs, PoolAttrs
+
+EPSILON = 2.0**-24
+
+
+@pytest.fixture(scope="module")
+def layers(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return library(tmp_path_factory.mktemp("tl"))
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A window over an input, and the part of the output that is made."""
+
+    attrs: PoolAttrs
+    groups: int
+    per_group: tuple[int, int]  # channels in, channels out
+    rows: int
+    columns: int
+    part: tuple[int, int, int, int]
+    ring: bool
+    seed: int
+
+    @property
+    def out(self) -> tuple[int, int]:
+        """Rows and columns of the whole output."""
+        a, sizes = self.attrs, (self.rows, self.columns)
+        return tuple(
+            (sizes[i] + a.pads[i] + a.pads[i + 2] - a.dilations[i] * (a.kernel[i] - 1) - 1)
+            // a.strides[i]
+            + 1
+            for i in range(2)
+        )  # type: ignore[return-value]
+
+    def window(self) -> Window:
+        a = self.attrs
+        return Window(*a.kernel, *a.strides, *a.pads[:2], *a.dilations, self.rows)
+
+    def needed(self) -> range:
+        """The rows of the input that the part's windows meet."""
+        a, (_, _, first, end) = self.attrs, self.part
+        low = first * a.strides[0] - a.pads[0]
+        high = (end - 1) * a.strides[0] - a.pads[0] + a.dilations[0] * (a.kernel[0] - 1) + 1
+        low = min(max(low, 0), self.rows - 1)
+        return range(low, max(min(high, self.rows), low + 1))
+
+
+@st.composite
+def cases(draw: st.DrawFn, *, pools: bool = False, depthwise: bool = False) -> Case:
+    kernel = (draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+    strides = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
+    dilations = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
+    reach = [d * (k - 1) + 1 for d, k in zip(dilations, kernel, strict=True)]
+    most = [k - 1 for k in kernel] if pools else reach
+    pads = tuple(draw(st.integers(0, most[i % 2])) for i in range(4))
+    if pools:
+        dilations = (1, 1)
+        reach = list(kernel)
+    rows = draw(st.integers(max(1, reach[0] - pads[0] - pads[2]), 12))
+    columns = draw(st.integers(max(1, reach[1] - pads[1] - pads[3]), 40))
+    groups = draw(st.integers(1, 5 if pools or depthwise else 3))
+    one = (1, 1) if pools or depthwise else (draw(st.integers(1, 5)), draw(st.integers(1, 19)))
+    attrs = PoolAttrs(kernel, strides, pads, dilations, False, draw(st.booleans()))
+    case = Case(attrs, groups, one, rows, columns, (0, 1, 0, 1), False, 0)
+    channels = groups * one[1]
+    first, top = draw(st.integers(0, channels - 1)), draw(st.integers(0, case.out[0] - 1))
+    part = (
+        *(first, draw(st.integers(first + 1, channels))),
+        *(top, draw(st.integers(top + 1, case.out[0]))),
+    )
+    seed = draw(st.integers(0, 1000))
+    return Case(attrs, groups, one, rows, columns, part, draw(st.booleans()), seed)
+
+
+def held_input(case: Case, x: Array) -> Held:
+    """Only the channels and rows that the part needs."""
+    into, out = case.per_group
+    channels = range(case.part[0] // out * into, ((case.part[1] - 1) // out + 1) * into)
+    rows = case.needed()
+    return hold(x, channels, rows, ring=len(rows) + case.seed % 2 if case.ring else None)
+
+
+def held_output(case: Case) -> Held:
+    shape = (case.groups * case.per_group[1], *case.out)
+    first, end, top, bottom = case.part
+    return hold(np.zeros(shape, "<f4"), range(first, end), range(top, bottom), fill=False)
+
+
+def made(case: Case, whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The part of a whole output."""
+    first, end, top, bottom = case.part
+    return whole[first:end, top:bottom]
+
+
+def run(function: Callable[..., Any], *arguments: Any) -> None:
+    """Call it; structures go by reference."""
+    function.restype = None
+    function(*(ctypes.byref(a) if isinstance(a, ctypes.Structure) else a for a in arguments))
+
+
+def check_convolution(layers: Any, case: Case, name: str) -> None:
+    into, out = case.per_group
+    channels = case.groups * out
+    x = numbers((case.groups * into, case.rows, case.columns), case.seed)
+    w = numbers((channels, into, *case.attrs.kernel), case.seed + 1)
+    bias = numbers((channels,), case.seed + 2)
+    attrs = ConvAttrs(
+        case.attrs.kernel, case.attrs.strides, case.attrs.pads, case.attrs.dilations, case.groups
+    )
+    wide = [np.asarray(v, np.float64) for v in (x[None], w)]
+    right = convolve(wide[0], wide[1], attrs, case.out)[0] + bias[:, None, None]
+    size = convolve(abs(wide[0]), abs(wide[1]), attrs, case.out)[0] + abs(bias)[:, None, None]
+
+    first, end = case.part[:2]
+    plain = np.append(w[first:end].reshape(-1), np.float32(np.nan)).astype("<f4")
+    packed = plain if name == "tl_depthwise" else pack(w, range(first, end), out)
+    mine = np.ascontiguousarray(bias[first:end])
+    filter_ = Filter(case.window(), into, out, packed.ctypes.data, mine.ctypes.data)
+    source, target = held_input(case, x), held_output(case)
+    run(layers[name], filter_, source.view, target.view, Part(*case.part))
+    got = target.rows(Part(*case.part))
+    terms = into * case.attrs.kernel[0] * case.attrs.kernel[1] + 1
+    assert np.all(abs(got - made(case, right)) <= 2 * terms * EPSILON * made(case, size))
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(case=cases())
+def test_convolution(layers: Any, case: Case) -> None:
+    check_convolution(layers, case, "tl_conv")
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(case=cases(depthwise=True))
+def test_depthwise_convolution(layers: Any, case: Case) -> None:
+    check_convolution(layers, case, "tl_depthwise")
+    check_convolution(layers, case, "tl_conv")
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(case=cases(pools=True))
+def test_pools(layers: Any, case: Case) -> None:
+    x = numbers((case.groups, case.rows, case.columns), case.seed)
+    source, target = held_input(case, x), held_output(case)
+    part = Part(*case.part)
+    run(layers.tl_max_pool, case.window(), source.view, target.view, part)
+    right = windows(x[None], case.attrs, case.out, -np.inf).max(axis=(-2, -1))[0]
+    assert np.array_equal(target.rows(part), made(case, right))
+
+    ends = (ctypes.c_uint32 * 2)(*case.attrs.pads[2:])
+    include = ctypes.c_bool(case.attrs.count_include_pad)
+    run(layers.tl_average_pool, case.window(), include, ends, source.view, target.view, part)
+    total, count = window_sums(x[None].astype(np.float64), case.attrs, case.out)
+    got, mean = target.rows(part), made(case, (total / count)[0])
+    assert np.all(abs(got - mean) <= 32 * EPSILON)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (7, 8), (13, 9), (64, 16), (1024, 3)])
+def test_dense(layers: Any, inputs: int, outputs: int) -> None:
+    w, x = numbers((outputs, inputs, 1, 1), 1), numbers((inputs,), 2)
+    bias, y = numbers((outputs,), 3), np.full(outputs, np.nan, "<f4")
+    packed = pack(w, range(outputs), outputs)
+    words = (ctypes.c_uint32(inputs), pointer(y), ctypes.c_uint32(outputs))
+    run(layers.tl_dense, pointer(packed), pointer(bias), pointer(x), *words)
+    wide = w[:, :, 0, 0].astype(np.float64)
+    size = abs(wide) @ abs(x) + abs(bias)
+    assert np.all(abs(y - (wide @ x + bias)) <= 2 * (inputs + 1) * EPSILON * size)
+
+
+PART = (2, 5, 1, 4)
+SHAPE = (6, 7, 11)
+
+
+def three(x: Array) -> tuple[Held, Held, Part]:
+    """An input in a ring, an output, and the part that both hold."""
+    source = hold(x, range(1, 6), range(1, 4), ring=4)
+    target = hold(np.zeros(SHAPE, "<f4"), range(2, 5), range(1, 4), fill=False)
+    return source, target, Part(*PART)
+
+
+CURVES: list[tuple[float, float, Callable[[Any], Any]]] = [
+    (0, 0, lambda x: x),
+    (0, 0, lambda x: np.maximum(x, 0)),
+    (0.125, 0, lambda x: np.where(x < 0, x * 0.125, x)),
+    (-0.5, 1.5, lambda x: np.clip(x, -0.5, 1.5)),
+    (0, 0, lambda x: 1 / (1 + np.exp(-x))),
+    (0, 0, np.tanh),
+    (0, 0, lambda x: x * np.clip(x / 6 + 0.5, 0, 1)),
+    (0.25, 0.5, lambda x: np.clip(x * 0.25 + 0.5, 0, 1)),
+    (0, 0, np.vectorize(math.erf)),
+    (0, 0, np.exp),
+]
+
+
+@pytest.mark.parametrize("curve", range(len(CURVES)))
+@pytest.mark.parametrize("in_place", [False, True])
+def test_curves(layers: Any, curve: int, in_place: bool) -> None:
+    low, high, right = CURVES[curve]
+    x = numbers(SHAPE, curve) * np.float32(4)
+    source, target, part = three(x)
+    target = source if in_place else target
+    words = (ctypes.c_int(curve), ctypes.c_float(low), ctypes.c_float(high))
+    run(layers.tl_apply, *words, source.view, target.view, part)
+    want = right(x[2:5, 1:4].astype(np.float64))
+    assert np.all(abs(target.rows(part) - want) <= 4 * EPSILON * np.maximum(1, abs(want)))
+
+
+def test_what_only_moves_or_adds(layers: Any) -> None:
+    x, other = numbers(SHAPE, 1), numbers(SHAPE, 2)
+    source, target, part = three(x)
+    second = hold(other, range(2, 5), range(0, 6))
+    run(layers.tl_add, source.view, second.view, target.view, part)
+    assert np.array_equal(target.rows(part), (x + other)[2:5, 1:4])
+
+    run(layers.tl_move, source.view, ctypes.c_uint32(1), target.view, part)
+    assert np.array_equal(target.rows(part), x[1:4, 1:4])
+
+    a, b = numbers((3,), 3), numbers((3,), 4)
+    run(layers.tl_scale, pointer(a), pointer(b), source.view, target.view, part)
+    want = x[2:5, 1:4] * a[:, None, None] + b[:, None, None]
+    assert np.allclose(target.rows(part), want, rtol=0, atol=4 * EPSILON)
+
+    large = hold(np.zeros((6, 14, 22), "<f4"), range(2, 5), range(3, 8), fill=False)
+    wide = Part(2, 5, 3, 8)
+    run(layers.tl_upsample, ctypes.c_uint32(2), source.view, large.view, wide)
+    assert np.array_equal(large.rows(wide), x.repeat(2, 1).repeat(2, 2)[2:5, 3:8])
+
+    one = hold(np.zeros((6, 1, 1), "<f4"), range(2, 5), range(1), fill=False)
+    whole = hold(x, range(2, 5), range(7))
+    first = Part(2, 5, 0, 1)
+    run(layers.tl_global_average, ctypes.c_uint32(7), whole.view, one.view, first)
+    mean = x.astype(np.float64).mean(axis=(1, 2), keepdims=True)[2:5]
+    assert np.all(abs(one.rows(first) - mean) <= 8 * EPSILON)
+
+
+def test_softmax(layers: Any) -> None:
+    x = numbers((1000,), 1) * np.float32(30)
+    want = np.exp(x.astype(np.float64) - x.max())
+    want /= want.sum()
+    run(layers.tl_softmax, pointer(x), pointer(x), ctypes.c_size_t(1000))
+    assert np.all(abs(x - want) <= 1000 * EPSILON * want)
+
+
+# --- mistakes that must be seen -------------------------------------------------------------------
+
+PLAIN = Case(PoolAttrs((3, 3), (1, 1), (1,) * 4, (1, 1)), 1, (3, 11), 9, 25, (1, 11, 2, 6), True, 5)
+STEPPED = Case(
+    PoolAttrs((3, 2), (2, 2), (1,) * 4, (2, 1)), 2, (2, 9), 12, 40, (0, 18, 1, 4), False, 4
+)
+SINGLE = Case(PoolAttrs((3, 3), (1, 1), (1,) * 4, (1, 1)), 5, (1, 1), 8, 30, (1, 4, 0, 8), True, 3)
+
+MISTAKES = {
+    "groups all alike": ("tl_conv.c", "group * filter->in_channels", "0", STEPPED),
+    "padding on the wrong side": (
+        "tl_conv.c",
+        "job->x->width + window->pad_columns",
+        "9999",
+        PLAIN,
+    ),
+    "rows not dilated": (
+        "tl_conv.c",
+        "kernel_row * window->dilation_rows - window->pad_rows",
+        "kernel_row - window->pad_rows",
+        STEPPED,
+    ),
+    "a stride of one": ("tl_conv.c", "weight * x[p * stride]", "weight * x[p]", STEPPED),
+    "lanes of the last few": (
+        "tl_conv.c",
+        "job.weights += taps * job.lanes",
+        "job.weights += taps * TL_LANES",
+        STEPPED,
+    ),
+    "the first column": ("tl_depthwise.c", "shift < pad ? (pad", "shift + 1 < pad ? (pad", SINGLE),
+    "the last column": (
+        "tl_depthwise.c",
+        "(room - shift - 1) / stride + 1",
+        "(room - shift - 1) / stride",
+        SINGLE,
+    ),
+    "a row below": ("tl_depthwise.c", "at < 0 || at >= window->in_rows", "at < 0", SINGLE),
+}
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_a_mistake_is_seen(what: str, tmp_path: Path) -> None:
+    file, old, new, case = MISTAKES[what]
+    broken = library(tmp_path, (file, old, new))
+    with pytest.raises(AssertionError):
+        check_convolution(broken, case, "tl_depthwise" if case is SINGLE else "tl_conv")
+
+
+def test_the_good_cases_of_the_mistakes_pass(layers: Any) -> None:
+    for case in (PLAIN, STEPPED):
+        check_convolution(layers, case, "tl_conv")
+    check_convolution(layers, SINGLE, "tl_depthwise")
+
+
+def test_a_view_as_large_as_it_says() -> None:
+    assert ctypes.sizeof(View) == 32
