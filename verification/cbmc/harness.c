@@ -6,8 +6,9 @@
  *
  * ASKER: who asks for memory; not defined: any thread and any UUID; 0: the core; k + 1: a TA of
  * class k. PLACE: a granule of interest (where the new block is, or any that a refused request
- * could have had) is one with so many blocks before it; not defined: any. WITH_STATS: compiled
- * with CFG_WITH_STATS.
+ * could have had) is one with so many blocks before it; not defined: any. GAP: the same of the first
+ * 32-bit number of any value that a property of the spec speaks of. WITH_STATS: compiled with
+ * CFG_WITH_STATS.
  *
  * Whatever can be a constant is one, and every object is one of its own: the formula that CBMC
  * makes is small then. A block is taken in a branch for each, not by a number of any value.
@@ -235,6 +236,7 @@ static uint64_t c_found(const struct state *s, uint64_t b, uint64_t a)
 	return tee_mm_find(pool, a) == entry_of[b];
 }
 
+static bool is_gap(uint64_t value);
 #include "spec.inc"
 
 #pragma CPROVER check pop
@@ -336,16 +338,42 @@ static void check_list(const tee_mm_entry_t *added)
 	CHECK(!locked && !pool->lock, "locks: none is held afterwards");
 }
 
-/* The case that is looked at: the cases are all granules, and no two have one in common */
+/* Whether @value has @many blocks before it: every value has some number of them, and only one */
+static bool has_before(unsigned int many, uint64_t value)
+{
+	return (!many || before.start[many - 1] <= value) &&
+	       (many == BLOCKS || value < before.start[many]);
+}
+
+/* The case that is looked at, of BLOCKS + 1 */
 static bool is_case(uint32_t granule)
 {
 #ifdef PLACE
-	return (!PLACE || before.start[PLACE - 1] <= granule) &&
-	       (PLACE == BLOCKS || granule < before.start[PLACE]);
+	return has_before(PLACE, granule);
 #else
 	(void)granule;
 	return true;
 #endif
+}
+
+static bool is_gap(uint64_t value)
+{
+#ifdef GAP
+	return has_before(GAP, value);
+#else
+	(void)value;
+	return true;
+#endif
+}
+
+static void check_cases(void)
+{
+	uint32_t value = nondet_u32();
+	unsigned int cases = 0;
+
+	for (unsigned int many = 0; many <= BLOCKS; many++)
+		cases += has_before(many, value);
+	CHECK(cases == 1, "cases: every number is in one");
 }
 
 /* The same of the new block: the assertions on the list, asked without cases, say it is in one */
@@ -407,6 +435,7 @@ void harness_alloc(void)
 	long held = 0;
 
 	any_pool(MOST_PAGES);
+	check_cases();
 	owner = any_asker();
 	bytes = any_size(&granules);
 	held = heap;

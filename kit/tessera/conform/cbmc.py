@@ -9,7 +9,7 @@ Non-goals: generating what must hold (see `cbmc_harness`), fetching CBMC (see
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,6 +35,7 @@ _LONG = {
     "memory": "no access out of bounds, no null, no signed overflow, no shift too far",
     "loops": "every loop ends within its bound",
     "ordered": "in the invariants' pools a block ends where the next one starts, or before",
+    "cases": "the cases that are asked one by one are all",
     "list": "the list is in order, has every block once, and no other block is changed",
     "locks": "taken once, given back",
     "heap": "an entry for a granted request, nothing for a refused one",
@@ -183,12 +184,19 @@ class _Asking:
                         known.unknown = f"CBMC says {prop.status}"
 
     def _cases(self, one: Harness, question: Question, group: str) -> list[Question]:
-        """The question, or one for each place that a new block can have among the others."""
+        """The question, or one for each place that a new block can have among the others.
+
+        A property of any number is asked for each place that the number can have, too.
+        """
         kinds = {p.name: p.kind for p in self.spec.properties}
         by_place = group == "refused" or kinds.get(group) in ("invariant", "step")
         if one.name != "alloc" or question.blocks <= OPEN_BLOCKS or not by_place:
             return [question]
-        return [replace(question, place=place) for place in range(question.blocks + 1)]
+        cases = range(question.blocks + 1)
+        gaps: Sequence[int | None] = [None]
+        if group in generated(self.spec, question.blocks + 1).ranging:
+            gaps = cases
+        return [replace(question, place=place, gap=gap) for place in cases for gap in gaps]
 
     def _questions(self, one: Harness, blocks: int) -> list[Question]:
         """The cases of one operation with so many live blocks."""

@@ -25,11 +25,15 @@ _RELEASES = ("free", "free_core")
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """`text` is spec.inc; `asked` and `left` are property names, with the reason for `left`."""
+    """`text` is spec.inc; `asked` and `left` are property names, with the reason for `left`.
+
+    `ranging` are those that speak of a 32-bit number of any value.
+    """
 
     text: str
     asked: tuple[str, ...]
     left: tuple[tuple[str, str], ...]
+    ranging: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,8 @@ def generated(spec: t.Spec, live: int) -> Generated:
             *body,
         ]
     )
-    return Generated(text, (*(f.name for f in formulas), *promised), tuple(left))
+    ranging = tuple(f.name for f in formulas if _first_number(f.inputs))
+    return Generated(text, (*(f.name for f in formulas), *promised), tuple(left), ranging)
 
 
 def _tables(shared: dict[str, str]) -> str:
@@ -126,7 +131,14 @@ def _asserted(name: str, formulas: list[_Formula]) -> str:
 
 
 def _check(one: _Formula) -> str:
-    return _block(one.inputs, f'CHECK({one.text}, "spec: {one.name}");')
+    first = _first_number(one.inputs)
+    case = f"__CPROVER_assume(is_gap({first}));\n\t\t" if first else ""
+    return _block(one.inputs, f'{case}CHECK({one.text}, "spec: {one.name}");')
+
+
+def _first_number(inputs: tuple[tuple[str, int], ...]) -> str:
+    """The number that is looked at by cases, or nothing."""
+    return next((name for name, bits in inputs if bits == 32), "")
 
 
 def _block(inputs: tuple[tuple[str, int], ...], statement: str) -> str:

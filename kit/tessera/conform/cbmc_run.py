@@ -25,7 +25,7 @@ from tessera.guest.modelchecker import ModelChecker
 
 Status = str  # SUCCESS, FAILURE, UNKNOWN or ERROR, as CBMC says
 
-_GROUPED = ("list", "locks", "heap", "asked", "refused", "scrub", "ordered", "reached")
+_GROUPED = ("list", "locks", "heap", "asked", "refused", "scrub", "ordered", "cases", "reached")
 _SAMPLED = 0.05  # seconds between two looks at how much memory is in use
 _UUID_BYTES = 16
 _PROVED, _FAILED = 0, 10  # how CBMC ends
@@ -58,6 +58,7 @@ class Question:
     asker: int | None = None
     stats: bool = True
     place: int | None = None
+    gap: int | None = None
 
     @property
     def unwind(self) -> int:
@@ -73,6 +74,7 @@ class Question:
             f"-DBLOCKS={self.blocks}",
             *([] if self.asker is None else [f"-DASKER={self.asker}"]),
             *([] if self.place is None else [f"-DPLACE={self.place}"]),
+            *([] if self.gap is None else [f"-DGAP={self.gap}"]),
             *(["-DWITH_STATS"] if self.stats else []),
             *(f"-I{path}" for path in includes),
             "--function",
@@ -139,11 +141,12 @@ def _rows(text: str, code: int, key: str, root: Path) -> list[dict[str, Any]]:
     for row in rows:
         if isinstance(row.get(key), list):
             return list(row[key])
-    errors = [str(r.get("messageText", "")) for r in rows if r.get("messageType") == "ERROR"]
-    said = "; ".join(errors)[:1000] or "no result"
+    errors = [row for row in rows if row.get("messageType") == "ERROR"]
+    said = "; ".join(str(row.get("messageText", "")) for row in errors)[:1000] or "no result"
+    places = (_place(row) for row in errors)
     raise TesseraError(
         f"CBMC refuses the tree's pool: {said}".replace(f"{root}/", ""),
-        where="cbmc",
+        where=next((p.removeprefix(f"{root}/") for p in places if p), "cbmc"),
         remedy="the shims know OP-TEE 4.5 to 4.10; give such a tree, and a patch that compiles",
     )
 
@@ -244,11 +247,16 @@ def _sizes(said: str) -> tuple[int, int, int]:
 
 def _property(row: dict[str, Any], root: Path) -> Property:
     name, description = str(row.get("property", "")), str(row.get("description", ""))
-    place = row.get("sourceLocation", {})
-    where = f"{place.get('file', '')}:{place.get('line', '')}" if place.get("file") else ""
+    where = _place(row)
     inside = where.startswith(str(root))
     shown = where.removeprefix(f"{root}/") if inside else ""
     return Property(name, _group(name, description), str(row.get("status", "ERROR")), shown)
+
+
+def _place(row: dict[str, Any]) -> str:
+    """File and line of what CBMC tells, or nothing."""
+    place = row.get("sourceLocation", {})
+    return f"{place['file']}:{place.get('line', '')}" if place.get("file") else ""
 
 
 def _group(name: str, description: str) -> str:
