@@ -7,16 +7,19 @@ Non-goals: picking (`choose`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tessera.plan.cost import Coefficients
-from tessera.plan.tiles.assess import BlockTables, Candidate, assess, profile
+from tessera.plan.tiles.assess import Candidate, assess
 from tessera.plan.tiles.bands import can_band
 from tessera.plan.tiles.boxes import blocking_of
+from tessera.plan.tiles.profile import GroupView
 from tessera.plan.tiles.rows import height
 from tessera.plan.tiles.schedule import group_items
 from tessera.plan.tiles.steps import Choice, Weights
+from tessera.plan.tiles.tables import Tables
 from tessera.plan.tiles.units import Item, Units
 
 
@@ -40,7 +43,7 @@ def _bands(units: Units, start: int, stop: int, space: Space) -> Iterator[tuple[
     if stop - start < 2 or not can_band(items, tensors):
         return
     full = height(tensors[items[-1].tensor].shape) or 1
-    for band in space.bands:
+    for band in sorted(space.bands, reverse=True):
         if band < full:
             yield band, False
             yield band, True
@@ -72,17 +75,28 @@ def _weights(single: bool, finest: int, banded: bool, space: Space) -> Iterator[
 
 
 def of_group(
-    units: Units, start: int, stop: int, space: Space, tables: BlockTables | None = None
+    units: Units, start: int, stop: int, space: Space, tables: Tables | None = None
 ) -> Iterator[Candidate]:
-    """All candidates of one group; `tables` are shared between groups to save time."""
-    tables = tables or BlockTables(units)
+    """All candidates of one group; `tables` are shared between groups to save time.
+
+    Finer bands are left out where they do not lower the load of activations: they cost more.
+    """
+    tables = tables or Tables(units)
     items = group_items(units, start, stop)
     finest = _finest(units, items)
+    fixed = any(tables.rows_matter(one) for one in items)
+    view = GroupView(tables, start, stop)
+    lowest = math.inf
     for band, rolling in _bands(units, start, stop, space):
-        shape = profile(tables, units, start, stop, band, rolling)
+        shape = view.whole() if band is None else view.cut(band, rolling)
+        if shape.load >= lowest:
+            continue
+        lowest = shape.load
         for way in _weights(stop - start == 1, finest, band is not None, space):
+            if fixed and band is not None and way.weights is Weights.STEP:
+                continue
             choice = Choice(band, way.weights, way.blocks, way.ahead, rolling)
-            yield assess(tables, units, shape, choice, space.rates)
+            yield assess(tables, shape, choice, space.rates)
 
 
 def _undominated(found: list[Candidate]) -> list[Candidate]:
@@ -97,7 +111,7 @@ def _undominated(found: list[Candidate]) -> list[Candidate]:
 def all_candidates(units: Units, space: Space) -> list[Candidate]:
     """The candidates of every group of at most `space.longest` units that can be best."""
     found: list[Candidate] = []
-    tables = BlockTables(units)
+    tables = Tables(units)
     for start in range(len(units)):
         for stop in range(start + 1, min(len(units), start + space.longest) + 1):
             found += _undominated(list(of_group(units, start, stop, space, tables)))

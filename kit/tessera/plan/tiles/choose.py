@@ -2,13 +2,14 @@
 
 Goal: the best cover of the units by candidates. A cover fits when the sum of what is resident and
 the largest transient load are together inside the budget; cost adds up. Exact over the candidates,
-up to a grain (at most 4096 steps of memory): for every possible largest transient load, a dynamic
-program over units and resident bytes.
+up to a grain (at most 2048 steps of memory): dynamic programs over units and resident bytes, for
+ranges of the largest transient load.
 Non-goals: offsets; but a plan is only given out once its buffers are placed inside the budget.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from tessera.plan.tiles.schedule import schedule
 from tessera.plan.tiles.steps import ALIGNMENT, Group, Schedule
 from tessera.plan.tiles.units import Units, units_of
 
-GRAINS = 4096
+GRAINS = 2048
 ATTEMPTS = 12
 """How often a tighter limit on the load is tried when buffers do not place inside the budget."""
 
@@ -106,20 +107,50 @@ def _with_residents(
     return cost, cover[::-1]
 
 
+def _thinned(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:
+    """Of the candidates with transient loads up to `limit`, those that a cheapest cover can use:
+    for every group and number of resident bytes the cheapest."""
+    best: dict[tuple[int, int, int], Candidate] = {}
+    for one in candidates:
+        if one.transient <= limit:
+            key = (one.start, one.stop, one.resident)
+            if key not in best or one.cost < best[key].cost:
+                best[key] = one
+    return list(best.values())
+
+
+def needs(cover: Sequence[Candidate]) -> int:
+    """The largest load of a cover: what is resident, and the largest transient load."""
+    return sum(one.resident for one in cover) + max(one.transient for one in cover)
+
+
 def pick(candidates: Sequence[Candidate], units: int, budget: int) -> list[Candidate] | None:
-    """The cheapest cover with resident bytes plus largest transient load inside `budget`."""
+    """The cheapest cover with resident bytes plus largest transient load inside `budget`.
+
+    Best first over ranges of the largest transient load: a range is as cheap as its highest limit
+    on transients allows with the room that its lowest one leaves; the first range whose cover fits
+    is the answer, as all others cost at least as much.
+    """
     grain = ALIGNMENT * max(1, -(-budget // (ALIGNMENT * GRAINS)))
-    limits = sorted({one.transient for one in candidates if one.transient <= budget}, reverse=True)
-    best: tuple[float, list[Candidate]] | None = None
-    for limit in limits:
-        inside = [one for one in candidates if one.transient <= limit]
-        bound = _cheapest(inside, units)
-        if bound is None or (best and sum(one.cost for one in bound) >= best[0]):
-            break  # lower limits leave fewer candidates and can only cost more
-        found = _with_residents(inside, units, budget - limit, grain)
-        if found and (best is None or found[0] < best[0]):
-            best = found
-    return best[1] if best else None
+    limits = sorted({one.transient for one in candidates if one.transient <= budget})
+    ranges: list[tuple[float, int, int, list[Candidate]]] = []
+
+    def offer(low: int, high: int) -> None:
+        inside = _thinned(candidates, limits[high])
+        found = _with_residents(inside, units, budget - limits[low], grain)
+        if found:
+            heapq.heappush(ranges, (found[0], low, high, found[1]))
+
+    if limits:
+        offer(0, len(limits) - 1)
+    while ranges:
+        _, low, high, cover = heapq.heappop(ranges)
+        if needs(cover) <= budget:
+            return cover
+        middle = (low + high) // 2
+        offer(low, middle)
+        offer(middle + 1, high)
+    return None
 
 
 def _plan(units: Units, cover: Sequence[Candidate], placer: Placer, enough: int = 0) -> TilePlan:
