@@ -86,17 +86,21 @@ def test_both_cores_of_the_ordered_search_take_the_same_decisions(seed: int) -> 
         assert ordered(task, ceiling, 300, rank) == ordered_plain(task, ceiling, 300, rank)
 
 
-def test_a_part_that_was_solved_is_taken_back_when_another_fails() -> None:
-    """Below the long buffer are two parts that do not meet; only the right one can fail."""
-    found = []
-    for seed in range(10):
-        buffers = (Buffer("long", 0, 8, 3), *drawn(seed, 6))
-        task = task_of(buffers)
-        best = lowest_height(buffers)
+def test_both_searches_agree_on_what_fits() -> None:
+    """Aligned buffers: sums per section fit and parts fail after others were solved."""
+    answers = set()
+    for seed in (10, 12, 18, 25, 28, 36, 51, 61, 64):
+        buffers = drawn(seed, 8, alignments=(1, 1, 4, 6))
+        task, load = task_of(buffers), live_load(buffers)[0]
         rank = ranks(buffers, task, 0, random.Random(seed))
-        for ceiling in (best - 1, best):
-            found.append(ordered_plain(task, ceiling, 50_000, rank).status)
-    assert found == [EXHAUSTED, FOUND] * 10
+        for ceiling in (load + 1, load + 3):
+            ours = ordered_plain(task, ceiling, 50_000, rank)
+            weight = [16] * task.sections
+            other = search_plain(task, ceiling, 50_000, 1, weight, (10, 1, 10, 1, 0))
+            assert ours.status == other.status != STOPPED
+            assert not ours.offsets or clashes(buffers, ours.offsets) == []
+            answers.add(ours.status)
+    assert answers == {FOUND, EXHAUSTED}
 
 
 def test_ranks_are_fixed_first_and_shaken_then() -> None:
