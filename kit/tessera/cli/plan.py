@@ -36,6 +36,9 @@ def plan(
     explain: Annotated[
         bool, typer.Option("--explain", help="What was chosen per group, and the alternatives.")
     ] = False,
+    curve: Annotated[
+        bool, typer.Option("--curve", help="Cost over budgets as CSV, for one or several models.")
+    ] = False,
     weights: Annotated[
         Path | None, typer.Option(help="Darknet weights; beside the .cfg if left out.")
     ] = None,
@@ -60,7 +63,7 @@ def plan(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search, with --csv.")] = 1,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="Write the plan (JSON) or the placed CSV."),
+        typer.Option("-o", "--out", help="Write the plan (JSON), placed CSV or curve."),
     ] = None,
     picture: Annotated[
         Path | None, typer.Option(help="Draw steps by addresses into this .svg or .html file.")
@@ -70,6 +73,7 @@ def plan(
     """Plan a network under a budget of secure memory, or place buffers with known lifetimes.
 
     Examples: `tessera plan mobilenet_v1 --budget 8MiB`, `tessera plan net.onnx --minimise`,
+    `tessera plan mobilenet_v1 resnet18 --curve`,
     `tessera plan --csv buffers.csv --capacity 1048576 --out placed.csv`
 
     Exit code 0: planned, and checked; 1: the check refuses it, or no placement fits the capacity;
@@ -77,7 +81,7 @@ def plan(
     and none is known to be impossible.
     """
     if csv is not None:
-        if models or budget or minimise or explain:
+        if models or budget or minimise or explain or curve:
             raise TesseraError(
                 "--csv places buffers; a network is planned without it",
                 where="--csv",
@@ -99,5 +103,12 @@ def plan(
 
     limit = None if budget is None else size_of(budget, "--budget")
     source = plan_network.Source(tuple(models), weights, tuple(dim or ()))
+    if curve:
+        if budget is not None or minimise or explain:
+            raise TesseraError(
+                "--curve tries many budgets itself", where="--curve", remedy="give it alone"
+            )
+        plan_network.print_curve(source, out, picture, as_json)
+        return
     shown = plan_network.Shown(explain, as_json, out, picture)
     plan_network.print_plan(source, limit, minimise, shown)

@@ -8,7 +8,7 @@ Non-goals: planning and judging themselves.
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import typer
@@ -19,6 +19,9 @@ from rich.table import Table
 from tessera.cli.sizes import words_of
 from tessera.errors import EXIT_OK, EXIT_UNMET, TesseraError
 from tessera.plan import graph_load
+from tessera.plan.certificate.arena import Certificate
+from tessera.plan.certificate.tiles import certify_plan
+from tessera.plan.curve import Point, curve, curve_csv
 from tessera.plan.graph import Graph
 from tessera.plan.network import plan_network
 from tessera.plan.passes.simplify import simplify
@@ -64,17 +67,36 @@ def print_plan(source: Source, budget: int | None, minimise: bool, shown: Shown)
         )
     status = Console(stderr=True)
     with status.status("planning") if status.is_terminal else nullcontext():
-        plan = plan_network(source.graph(source.models[0]), budget, minimise=minimise)
+        graph = source.graph(source.models[0])
+        plan = plan_network(graph, budget, minimise=minimise)
+    document = plan.to_json()
+    judged = certify_plan(document, graph)
     if shown.as_json:
-        typer.echo(to_text(plan.to_json()), nl=False)
+        typer.echo(to_text(document), nl=False)
     else:
         _print(plan, minimise, shown.explain)
-    if shown.out is not None:
-        write_text(shown.out, to_text(plan.to_json()))
+        _print_rulings(judged)
+    if shown.out is not None and judged.holds:
+        write_text(shown.out, to_text(document))
         Console(stderr=True, highlight=False).print(
             f"written: {escape(str(shown.out))}", soft_wrap=True
         )
-    raise typer.Exit(EXIT_OK if plan.peak else EXIT_UNMET)
+    raise typer.Exit(EXIT_OK if judged.holds else EXIT_UNMET)
+
+
+def print_curve(source: Source, out: Path | None, picture: Path | None, as_json: bool) -> None:
+    """Cost over budgets for every model and method, as CSV or JSON, printed or written."""
+    status = Console(stderr=True)
+    points: list[Point] = []
+    for model in source.models:
+        with status.status(f"planning {model}") if status.is_terminal else nullcontext():
+            points += curve(source.graph(model))
+    text = to_text([asdict(one) for one in points]) if as_json else curve_csv(points)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    write_text(out, text)
+    status.print(f"written: {escape(str(out))}", soft_wrap=True, highlight=False)
 
 
 def _console() -> Console:
@@ -90,7 +112,6 @@ def _print(plan: Plan, minimise: bool, explain: bool) -> None:
         f"of constants, {model.multiply_adds:,} multiply-adds",
         soft_wrap=True,
     )
-    head = Table(box=None, pad_edge=False, show_header=False)
     rows = [("peak", f"{words_of(plan.peak)}, {_gap(plan)}")]
     if minimise:
         rows.insert(0, ("least", f"{words_of(plan.peak)}; bound by layer '{bounding(plan)}'"))
@@ -111,12 +132,24 @@ def _print(plan: Plan, minimise: bool, explain: bool) -> None:
         ),
     ]
     for name, words in rows:
-        head.add_row(f"[dim]{name}[/]", escape(words))
-    console.print(head)
+        console.print(f"[dim]{name:<9}[/]{escape(words)}", soft_wrap=True)
     console.print(_table(plan))
     if explain:
         for number, group in enumerate(plan.groups):
             _explain(console, number, group, plan)
+
+
+def _print_rulings(judged: Certificate) -> None:
+    console = _console()
+    for one in judged.rulings:
+        if not one.holds:
+            console.print(f"[red]{one.rule}[/] {escape(one.broken)}", soft_wrap=True)
+    if judged.holds:
+        console.print(
+            f"[green]checked[/] {len(judged.rulings)} rules over {judged.steps:,} steps and "
+            f"{judged.pairs:,} pairs alive together",
+            soft_wrap=True,
+        )
 
 
 def _gap(plan: Plan) -> str:
@@ -141,7 +174,7 @@ def _span(group: GroupRow) -> str:
 def _table(plan: Plan) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("layers")
-    table.add_column("how")
+    table.add_column("how", no_wrap=True)
     for name in ("bytes", "resident", "loaded", "cost"):
         table.add_column(name, justify="right")
     for group in plan.groups:

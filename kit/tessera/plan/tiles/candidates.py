@@ -26,12 +26,13 @@ from tessera.plan.tiles.units import Item, Units
 @dataclass(frozen=True, slots=True)
 class Space:
     """What is tried. `longest`: units in a group; `bands`: rows per band of a fused group;
-    `blocks`: how many blocks of channels constants may come in."""
+    `blocks`: how many blocks of channels constants may come in; `weights`: how they may be held."""
 
     longest: int = 12
     bands: tuple[int, ...] = (1, 2, 4, 8, 16)
     blocks: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
     ahead: bool = True
+    weights: tuple[Weights, ...] = tuple(Weights)
     rates: Coefficients = field(default_factory=Coefficients)
 
 
@@ -61,12 +62,15 @@ def _finest(units: Units, items: Sequence[Item]) -> int:
 
 def _weights(single: bool, finest: int, banded: bool, space: Space) -> Iterator[Choice]:
     """Ways to hold the constants; a group without any has one."""
-    constants = finest > 0
-    if not constants or single or banded:
+    if finest == 0:
         yield Choice(weights=Weights.RESIDENT)
-    if not constants:
         return
-    yield Choice(weights=Weights.GROUP)
+    if Weights.RESIDENT in space.weights and (single or banded):
+        yield Choice(weights=Weights.RESIDENT)
+    if Weights.GROUP in space.weights:
+        yield Choice(weights=Weights.GROUP)
+    if Weights.STEP not in space.weights:
+        return
     for blocks in sorted({min(one, finest) for one in space.blocks}):
         if blocks > 1 or banded:
             yield Choice(weights=Weights.STEP, blocks=blocks)

@@ -44,9 +44,12 @@ class TilePlan:
 def least(candidates: Sequence[Candidate], units: int) -> tuple[int, Candidate, list[Candidate]]:
     """The smallest load of any cover, the candidate that asks for it, and the cheapest such cover.
 
-    Nothing is resident then: what stays could be loaded when it is used and takes no more.
+    Nothing is resident then: what stays could be loaded when it is used and takes no more. Where
+    candidates only know constants that stay, all covers keep the same bytes.
     """
     streamed = [one for one in candidates if one.resident == 0]
+    if _cheapest(streamed, units) is None:
+        streamed = list(candidates)
     peak = [0.0] + [math.inf] * units
     for one in sorted(streamed, key=lambda c: c.stop):
         peak[one.stop] = min(peak[one.stop], max(peak[one.start], one.transient))
@@ -54,7 +57,7 @@ def least(candidates: Sequence[Candidate], units: int) -> tuple[int, Candidate, 
     cover = _cheapest([one for one in streamed if one.transient <= load], units)
     assert cover is not None
     worst = max(cover, key=lambda c: c.transient)
-    return load, worst, cover
+    return needs(cover), worst, cover
 
 
 def _cheapest(candidates: Sequence[Candidate], units: int) -> list[Candidate] | None:
