@@ -25,6 +25,7 @@ from tessera.plan.curve import Point, curve, curve_csv
 from tessera.plan.graph import Graph
 from tessera.plan.network import plan_network
 from tessera.plan.passes.simplify import simplify
+from tessera.plan.pictures import arena_svg, curve_svg, plan_html
 from tessera.plan.plan import Alternative, GroupRow, Plan
 from tessera.report.files import to_text, write_text
 
@@ -65,6 +66,7 @@ def print_plan(source: Source, budget: int | None, minimise: bool, shown: Shown)
             where=source.models[1],
             remedy="plan one at a time; only --curve takes several",
         )
+    _require_kind(shown.picture, (".svg", ".html"))
     status = Console(stderr=True)
     with status.status("planning") if status.is_terminal else nullcontext():
         graph = source.graph(source.models[0])
@@ -81,22 +83,42 @@ def print_plan(source: Source, budget: int | None, minimise: bool, shown: Shown)
         Console(stderr=True, highlight=False).print(
             f"written: {escape(str(shown.out))}", soft_wrap=True
         )
+    if shown.picture is not None and judged.holds:
+        _draw(shown.picture, {".svg": arena_svg, ".html": plan_html}[shown.picture.suffix](plan))
     raise typer.Exit(EXIT_OK if judged.holds else EXIT_UNMET)
 
 
 def print_curve(source: Source, out: Path | None, picture: Path | None, as_json: bool) -> None:
     """Cost over budgets for every model and method, as CSV or JSON, printed or written."""
+    _require_kind(picture, (".svg",))
     status = Console(stderr=True)
     points: list[Point] = []
     for model in source.models:
         with status.status(f"planning {model}") if status.is_terminal else nullcontext():
             points += curve(source.graph(model))
+    if picture is not None:
+        _draw(picture, curve_svg(points))
     text = to_text([asdict(one) for one in points]) if as_json else curve_csv(points)
     if out is None:
         typer.echo(text, nl=False)
         return
     write_text(out, text)
     status.print(f"written: {escape(str(out))}", soft_wrap=True, highlight=False)
+
+
+def _require_kind(picture: Path | None, kinds: tuple[str, ...]) -> None:
+    if picture is not None and picture.suffix not in kinds:
+        raise TesseraError(
+            f"no picture of kind `{picture.suffix}`",
+            where=str(picture),
+            remedy=f"say {' or '.join(kinds)}",
+        )
+
+
+def _draw(picture: Path, text: str) -> None:
+    write_text(picture, text)
+    say = Console(stderr=True, highlight=False)
+    say.print(f"drawn: {escape(str(picture))}", soft_wrap=True)
 
 
 def _console() -> Console:

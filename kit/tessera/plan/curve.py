@@ -53,18 +53,19 @@ class Point:
 def curve(graph: Graph, points: int = POINTS) -> tuple[Point, ...]:
     """The points of every method, budgets rising; the first of each is the least that works for it.
 
-    Budgets are the same for all methods, as far apart as a geometric sequence, and each method's
-    own least. A method has no point below that.
+    Budgets are the same for all methods: a geometric sequence, and the least of each method. A
+    method has no point below its own.
     """
     choosers = {name: Chooser(graph, space, by_first_fit) for name, space in METHODS.items()}
     least = {name: one.minimise() for name, one in choosers.items()}
     low = min(one.placement.height for one in least.values())
     high = max(one.placement.height for one in least.values())
-    budgets = [round(low * (high / low) ** (k / (points - 1))) for k in range(points)]
+    spread = [round(low * (high / low) ** (k / (points - 1))) for k in range(points)]
+    budgets = sorted({*spread, *(one.placement.height for one in least.values())})
     found = []
     for name, chooser in choosers.items():
         need = least[name].placement.height
-        for budget in sorted({need, *(one for one in budgets if one > need)}):
+        for budget in (one for one in budgets if one >= need):
             plan = chooser.choose(budget)
             counts = sum((one.counts for one in plan.chosen), Counts())
             figures = asdict(counts)

@@ -7,7 +7,9 @@ Non-goals: choosing (`tessera.plan.tiles.choose`), placing (`tessera.plan.arena`
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
+from typing import Any
 
 from tessera.plan import cost
 from tessera.plan.cost import Coefficients, Counts
@@ -63,7 +65,7 @@ def make_plan(found: TilePlan, budget: int | None, space: Space) -> Plan:
             for one in graph.tensors.values()
         ),
         nodes=tuple(
-            NodeRow(n.name, n.op, n.inputs, n.outputs, asdict(n.attrs), str(n.source))
+            NodeRow(n.name, n.op, n.inputs, n.outputs, _plain(asdict(n.attrs)), str(n.source))
             for n in graph.nodes
         ),
         buffers=_buffers(found),
@@ -71,6 +73,15 @@ def make_plan(found: TilePlan, budget: int | None, space: Space) -> Plan:
         groups=_groups(found, budget, space),
         layers=_layers(made, loads, rates),
     )
+
+
+def _plain(value: Any) -> Any:
+    """Lists for tuples, and words for numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _model(graph: Graph) -> Model:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from math import isfinite
 from typing import Any
 
 from tessera.plan.certificate.arena import Certificate, Claim, Row, Ruling, certify
@@ -79,12 +80,12 @@ def _placed(plan: Plan) -> Certificate:
 
 
 def _plain(value: Any) -> Any:
-    """Lists for tuples and the values of enumerations, as JSON has them."""
+    """Lists for tuples, words for numbers that are not finite: as JSON has them."""
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
-    return value
+    return str(value) if isinstance(value, float) and not isfinite(value) else value
 
 
 def _model(plan: Plan, graph: Graph | None) -> Iterator[str]:
