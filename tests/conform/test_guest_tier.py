@@ -20,7 +20,7 @@ from tessera.conform.trace_replay import replay
 from tessera.errors import TesseraError
 from tessera.guest import build, pooltrace
 from tessera.guest.pooltrace import Operation, PoolTrace
-from tessera.guest.scenarios.bench import InconclusiveError
+from tessera.guest.scenarios.bench import Bench, InconclusiveError
 from tessera.lang import load
 from tessera.lang.typed import Spec
 from tessera.results import Outcome
@@ -208,6 +208,29 @@ def test_without_the_guests_parts_it_is_skipped(
     assert (check.verdict, check.remedy) == ("SKIPPED", "tessera guest setup")
     assert exit_code([check]) == 3
     assert "guest" in available()
+
+
+def traced(
+    trace: PoolTrace, failed: TesseraError | None, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Bench:
+    """A bench whose recorded run is this one."""
+    monkeypatch.setattr("tessera.conform.guest.trace.record", lambda bench: (trace, failed))
+    built = build.Build("made", folder, "4.10.0", True)
+    return Bench(built, "patched", folder, (), {})
+
+
+def test_a_run_that_fails_differs_if_the_spec_says_so_before(
+    priority: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = TesseraError("the run that is traced failed with 1")
+    number = place(lambda op: bool(op.owner))
+    wrong = changed(number, offset=RECORDED.operations[number].offset + 1)
+    check = tier.trace_check(priority, traced(wrong, failed, tmp_path, monkeypatch))
+    assert check.verdict == "DIFFERS"
+    with pytest.raises(TesseraError, match="failed with 1"):
+        tier.trace_check(priority, traced(RECORDED, failed, tmp_path, monkeypatch))
+    check = tier.trace_check(priority, traced(RECORDED, None, tmp_path, monkeypatch))
+    assert check.verdict == "AGREES"
 
 
 # --- the real guest -------------------------------------------------------------------------------

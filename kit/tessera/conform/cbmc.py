@@ -161,7 +161,7 @@ class _Asking:
             if group == "loops" or (one.only and group not in one.only):
                 continue
             tally = tallies.setdefault(group, _Tally())
-            if tally.unknown or tally.differs:
+            if tally.unknown or (tally.differs and group != REACHED):
                 continue
             self.options.progress(f"cbmc: {one.name}/{group}, {question.blocks} live blocks")
             # One by one, and case by case, they are easier than together.

@@ -54,15 +54,19 @@ def run(spec: Spec, ready: Prepared, options: Options) -> Iterator[Check]:
 
 
 def trace_check(spec: Spec, bench: Bench) -> Check:
-    """Record a run and take it again. Raises TesseraError when the trace is cut short.
+    """Record a run and take it again. The trace is kept beside the guest's console logs.
 
-    The trace is kept beside the guest's console logs.
+    Raises TesseraError when the trace is cut short, and when a command of the run fails although
+    everything up to there is as the spec has it.
     """
     began = time.perf_counter()
-    recorded = trace.record(bench)
+    recorded, failed = trace.record(bench)
     kept = bench.log_folder / f"{trace.NAME}.{bench.side}.jsonl"
     kept.write_text(pooltrace.to_text(recorded), encoding="utf-8")
-    return judged(replay(spec, recorded), recorded.version, kept, time.perf_counter() - began)
+    done = replay(spec, recorded)
+    if failed is not None and not done.differs:
+        raise failed
+    return judged(done, recorded.version, kept, time.perf_counter() - began)
 
 
 def judged(done: Replayed, version: str, kept: Path, seconds: float = 0.0) -> Check:

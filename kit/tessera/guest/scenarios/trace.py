@@ -25,8 +25,9 @@ RUN = (
     f"tessera_hog 2 sh -c '{_INFER} /tmp/o || true'",
     # One after the other, so that no two of them work at the same time.
     f"for i in $(seq {CROWD}); do ({_INFER} /tmp/o$i --hold-open {_HOLD} >/tmp/l$i 2>&1 & "
-    "echo $! >/tmp/p$i); n=0; until grep -q holding /tmp/l$i || [ $n = 600 ]; do "
-    "sleep 0.1; n=$((n + 1)); done; done; "
+    "echo $! >/tmp/p$i); n=0; p=$(cat /tmp/p$i); "
+    "until grep -q holding /tmp/l$i || [ ! -e /proc/$p ] || grep -q ') Z' /proc/$p/stat || "
+    "[ $n = 600 ]; do sleep 0.1; n=$((n + 1)); done; done; "
     f"for i in $(seq {CROWD}); do p=$(cat /tmp/p$i); kill $p; n=0; "
     "until [ ! -e /proc/$p ] || grep -q ') Z' /proc/$p/stat || [ $n = 600 ]; do "
     "sleep 0.1; n=$((n + 1)); done; done; "
@@ -34,17 +35,20 @@ RUN = (
 )
 
 
-def record(bench: Bench, run: tuple[str, ...] = RUN, timeout: float = 600.0) -> PoolTrace:
-    """Boot one side, run the commands in it and record.
+def record(
+    bench: Bench, run: tuple[str, ...] = RUN, timeout: float = 600.0
+) -> tuple[PoolTrace, TesseraError | None]:
+    """Boot one side, run the commands in it and record, up to a command that fails.
 
-    Raises `TesseraError` when the guest dies, a command fails or the stub is lost: a trace that is
-    cut short is none.
+    The error says which one that was: what came before it is a whole trace, and may show why.
+    Raises `TesseraError` when the guest dies or the stub is lost: a trace that is cut short is no
+    trace.
     """
     recorder = Recorder(layout.layout_of(bench.build))
     try:
         with bench.boot(NAME, watch=recorder) as guest:
-            for command in run:
-                _do(guest, command, timeout)
+            failures = (_failure(guest, command, timeout) for command in run)
+            failed = next(filter(None, failures), None)
             recorder.finish()
             memory = guest.secure_ram()
     except GuestError as error:
@@ -56,14 +60,16 @@ def record(bench: Bench, run: tuple[str, ...] = RUN, timeout: float = 600.0) -> 
     pools = tuple(recorder.pools.values())
     seen = poolview.view(recorder.layout, memory)
     left = {pool.address: blocks for pool, blocks in seen.items()}
-    return PoolTrace(bench.build.version, pools, tuple(recorder.operations), left)
+    recorded = PoolTrace(bench.build.version, pools, tuple(recorder.operations), left)
+    return recorded, failed
 
 
-def _do(guest: Guest, command: str, timeout: float) -> None:
+def _failure(guest: Guest, command: str, timeout: float) -> TesseraError | None:
     result = guest.run(command, timeout=timeout)
-    if result.status != 0:
-        raise TesseraError(
-            f"the run that is traced failed with {result.status}: {result.output.strip()[-500:]}",
-            where=str(guest.console_log),
-            remedy="try the scenario infer first: tessera validate SPEC --scenario infer",
-        )
+    if result.status == 0:
+        return None
+    return TesseraError(
+        f"the run that is traced failed with {result.status}: {result.output.strip()[-500:]}",
+        where=str(guest.console_log),
+        remedy="try the scenario infer first: tessera validate SPEC --scenario infer",
+    )
