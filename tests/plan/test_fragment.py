@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from test_plan_command import run
 from test_plan_data import TINY
 
 from tessera.errors import TesseraError
@@ -85,3 +86,30 @@ def test_a_reserve_that_is_no_granules_is_refused(reserve: int) -> None:
 def test_sizes_out_of_range_are_refused() -> None:
     with pytest.raises(TesseraError, match="'code'"):
         demand_of(PLAN, TaSizes(code=-1))
+
+
+def test_the_command_writes_a_spec_that_loads(tmp_path: Path) -> None:
+    path = tmp_path / "ta.tess"
+    code, _, error = run("lenet_digits", "--budget", "64KiB", "--spec", path, "--reserve", "2MiB")
+    assert code == 0, error
+    assert f"written: {path}" in error.replace("\n", "")
+    spec = load(path)
+    assert spec.name == "planned_lenet_digits"
+    assert 'ta_reserve: u32 granules "the reserve that is configured" = 512 granules' in (
+        path.read_text()
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["lenet_digits", "--reserve", "1MiB"], "a reserve is a part of the spec"),
+        (["lenet_digits", "--curve", "--spec", "ta.tess"], "only the plan of one network"),
+        (["--csv", "b.csv", "--spec", "ta.tess"], "only the plan of one network"),
+        (["lenet_digits", "--spec", "ta.tess", "--reserve", "4095"], "a reserve of 4095 bytes"),
+    ],
+)
+def test_words_for_the_spec_that_do_not_fit(words: list[str], said: str) -> None:
+    code, printed, error = run(*words)
+    assert (code, printed) == (2, "")
+    assert said in error

@@ -68,6 +68,13 @@ def plan(
     picture: Annotated[
         Path | None, typer.Option(help="Draw steps by addresses into this .svg or .html file.")
     ] = None,
+    spec: Annotated[
+        Path | None,
+        typer.Option(help="Write the spec of the TA's secure memory here, for tessera check."),
+    ] = None,
+    reserve: Annotated[
+        str | None, typer.Option(help="With --spec: the reserve; what the TA takes if left out.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
     """Plan a network under a budget of secure memory, or place buffers with known lifetimes.
@@ -80,6 +87,16 @@ def plan(
     2: bad input, or a budget that is too small; 3: no placement of the buffers was found that fits,
     and none is known to be impossible.
     """
+    if reserve is not None and spec is None:
+        raise TesseraError(
+            "a reserve is a part of the spec", where="--reserve", remedy="say --spec FILE as well"
+        )
+    if spec is not None and (csv is not None or curve):
+        raise TesseraError(
+            "only the plan of one network has a spec",
+            where="--spec",
+            remedy="give one MODEL, without --csv and --curve",
+        )
     if csv is not None:
         if models or budget or minimise or explain or curve:
             raise TesseraError(
@@ -110,5 +127,6 @@ def plan(
             )
         plan_network.print_curve(source, out, picture, as_json)
         return
-    shown = plan_network.Shown(explain, as_json, out, picture)
+    kept = None if reserve is None else size_of(reserve, "--reserve")
+    shown = plan_network.Shown(explain, as_json, out, picture, spec, kept)
     plan_network.print_plan(source, limit, minimise, shown)

@@ -22,6 +22,7 @@ from tessera.plan import graph_load
 from tessera.plan.certificate.arena import Certificate
 from tessera.plan.certificate.tiles import certify_plan
 from tessera.plan.curve import Point, curve, curve_csv
+from tessera.plan.fragment import fragment
 from tessera.plan.graph import Graph
 from tessera.plan.network import plan_network
 from tessera.plan.passes.simplify import simplify
@@ -56,6 +57,8 @@ class Shown:
     as_json: bool
     out: Path | None
     picture: Path | None
+    spec: Path | None = None
+    reserve: int | None = None
 
 
 def print_plan(source: Source, budget: int | None, minimise: bool, shown: Shown) -> None:
@@ -71,6 +74,7 @@ def print_plan(source: Source, budget: int | None, minimise: bool, shown: Shown)
     with status.status("planning") if status.is_terminal else nullcontext():
         graph = source.graph(source.models[0])
         plan = plan_network(graph, budget, minimise=minimise)
+    spec = "" if shown.spec is None else fragment(plan, reserve=shown.reserve)
     document = plan.to_json()
     judged = certify_plan(document, graph)
     if shown.as_json:
@@ -85,6 +89,11 @@ def print_plan(source: Source, budget: int | None, minimise: bool, shown: Shown)
         )
     if shown.picture is not None and judged.holds:
         _draw(shown.picture, {".svg": arena_svg, ".html": plan_html}[shown.picture.suffix](plan))
+    if shown.spec is not None and judged.holds:
+        write_text(shown.spec, spec)
+        Console(stderr=True, highlight=False).print(
+            f"written: {escape(str(shown.spec))}", soft_wrap=True
+        )
     raise typer.Exit(EXIT_OK if judged.holds else EXIT_UNMET)
 
 
