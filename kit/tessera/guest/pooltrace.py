@@ -17,6 +17,8 @@ from tessera.errors import TesseraError
 CORE = ""  # the owner of what no TA's context is active for
 KINDS = ("alloc", "alloc_at", "free")
 
+_AGAIN = "record it again; a run that did not end says nothing"
+
 
 @dataclass(frozen=True, slots=True)
 class Pool:
@@ -77,14 +79,16 @@ def read(path: Path) -> PoolTrace:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise TesseraError(f"cannot read the trace: {reason}", where=str(path)) from error
+        raise TesseraError(
+            f"cannot read the trace: {reason}", where=str(path), remedy=_AGAIN
+        ) from error
     rows = [_row(path, number, line) for number, line in enumerate(lines, start=1)]
     if not rows or "end" not in rows[-1] or rows[-1]["end"] != len(rows) - 2:
         raise TesseraError(
             f"the trace is cut short: {max(len(rows) - 1, 0)} lines after its head and no end "
             "that counts them",
             where=str(path),
-            remedy="record it again; a run that did not end says nothing",
+            remedy=_AGAIN,
         )
     try:
         left = rows[-1]["left"]
@@ -96,7 +100,7 @@ def read(path: Path) -> PoolTrace:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise TesseraError(
-            f"this is no trace of pool operations: {error}", where=str(path)
+            f"this is no trace of pool operations: {error}", where=str(path), remedy=_AGAIN
         ) from error
 
 
@@ -105,7 +109,9 @@ def _row(path: Path, number: int, line: str) -> dict[str, Any]:
         row = json.loads(line)
     except ValueError as error:
         what = "the trace is cut short, or broken"
-        raise TesseraError(f"{what}: {error}", where=f"{path}:{number}") from error
+        raise TesseraError(f"{what}: {error}", where=f"{path}:{number}", remedy=_AGAIN) from error
     if not isinstance(row, dict):
-        raise TesseraError("this is no trace of pool operations", where=f"{path}:{number}")
+        raise TesseraError(
+            "this is no trace of pool operations", where=f"{path}:{number}", remedy=_AGAIN
+        )
     return row
