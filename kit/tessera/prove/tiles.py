@@ -28,6 +28,7 @@ TALLEST = (1 << 31) - 1
 class Bands:
     """A layer that is made `band` output rows at a time from a line buffer of `ring` input rows.
 
+    `first` is the height of the first band, where padding lets it be another (0: as the others).
     `before` and `after` are rows of padding. `ahead`: how many rows more than the band asks for may
     have been written by then. `short`: rows that the asked halo is too short by (0 where it is
     right). `whole_only`: the loop leaves out a last band that is not whole (a mistake).
@@ -40,6 +41,7 @@ class Bands:
     dilation: int
     band: int
     ring: int
+    first: int = 0
     ahead: int = 0
     short: int = 0
     whole_only: bool = False
@@ -108,10 +110,13 @@ class _Terms:
 
     def some_band(self) -> list[z3.BoolRef]:
         """A band that may begin anywhere, so that bands of several sizes are spoken of too."""
-        band = self.layer.band
+        layer, size = self.layer, self.stop - self.start
+        later = self.start >= layer.first if layer.first else z3.BoolVal(True)
+        others = z3.And(later, size <= layer.band)
         return [
             *(self.start >= 0, self.start < self.rows, self.stop > self.start),
-            *(self.stop <= self.rows, self.stop - self.start <= band),
+            self.stop <= self.rows,
+            z3.Or(others, z3.And(self.start == 0, size <= layer.first)),
         ]
 
     def asked(self) -> tuple[z3.BitVecRef, z3.BitVecRef]:
@@ -138,17 +143,18 @@ def _ints(*names: str) -> tuple[z3.BitVecRef, ...]:
 
 
 def _uncovered(terms: _Terms) -> list[z3.BoolRef]:
-    """A row of the output that the loop over the bands does not make."""
-    band, number, row = terms.layer.band, terms.number, terms.row
-    known = [*terms.known, row >= 0, row < terms.rows]
+    """A row of the output that the loop over the bands after the first does not make."""
+    band, number = terms.layer.band, terms.number
+    row, rows = terms.row - terms.layer.first, terms.rows - terms.layer.first
+    known = [*terms.known, terms.row >= terms.layer.first, terms.row < terms.rows]
     known += [number >= 0, number <= row, number * band <= row, row < number * band + band]
-    count = [terms.bands >= 0, terms.bands <= terms.rows]
+    count = [terms.bands >= 0, terms.bands <= rows]
     if terms.layer.whole_only:
-        count += [terms.bands * band <= terms.rows, terms.rows < terms.bands * band + band]
+        count += [terms.bands * band <= rows, rows < terms.bands * band + band]
     else:
-        count += [(terms.bands - 1) * band < terms.rows, terms.rows <= terms.bands * band]
+        count += [(terms.bands - 1) * band < rows, rows <= terms.bands * band]
     end = number * band + band
-    stop = z3.If(end > terms.rows, terms.rows, end)
+    stop = z3.If(end > rows, rows, end)
     made = z3.And(number < terms.bands, number * band <= row, row < stop)
     return [*known, *count, z3.Not(made)]
 
