@@ -21,6 +21,7 @@ from tessera.cli import app
 from tessera.dnn.digits import held_out
 from tessera.errors import TesseraError
 from tessera.plan import zoo
+from tessera.plan.compress import archive
 from tessera.plan.execute import run
 from tessera.plan.graph import Array, Graph, Node, Tensor
 from tessera.plan.graph_ops import (
@@ -412,7 +413,7 @@ def invoke(*words: str) -> str:
 
 
 def test_the_command_writes_what_it_says(tmp_path: Path) -> None:
-    out, curve = tmp_path / "small.onnx", tmp_path / "curve.csv"
+    out, curve = tmp_path / "new" / "small.onnx", tmp_path / "curve.csv"
     words = ("prune", "lenet_digits", "--to", "60%", "--steps", "80", "--samples", "2")
     about = json.loads(invoke(*words, "-o", str(out), "--curve", str(curve), "--json"))
     assert about["judged_by"] == "accuracy on the 397 held-out digits"
@@ -443,6 +444,30 @@ def test_bad_words_leave_nothing_behind(words: tuple[str, ...], said: str, tmp_p
     with pytest.raises(TesseraError, match=said):
         invoke("prune", "lenet_digits", *words, *steps, "-o", str(out))
     assert not out.exists()
+
+
+def test_places_that_cannot_be_written_are_told_first(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path, tmp_path / "file" / "small.onnx"):
+        with pytest.raises(TesseraError, match="cannot write"):
+            invoke("prune", "no network", "-o", str(place))
+    for command in ("quantise", "compress"):
+        with pytest.raises(TesseraError, match="cannot write"):
+            invoke("model", command, "no network", "-o", str(tmp_path))
+
+
+def test_the_commands_of_small_networks(tmp_path: Path) -> None:
+    """What one writes the next reads: quantise, then pack."""
+    int8, packed = tmp_path / "int8.onnx", tmp_path / "int8.tsw"
+    words = ("model", "quantise", "lenet_digits", "--samples", "2", "-o", str(int8), "--json")
+    about = json.loads(invoke(*words))
+    assert about["accuracy"][1] >= about["accuracy"][0] - 0.02
+    assert about["weight_bytes"][0] > 3.5 * about["weight_bytes"][1]
+    text = invoke("model", "compress", str(int8), "-o", str(packed))
+    assert "each unpacked again and found the same" in text
+    again = json.loads(invoke("model", "compress", "lenet_digits", "--int8", "--json"))
+    assert packed.stat().st_size < again["stored"] + 1000
+    assert len(archive.read(packed.read_bytes())) == len(again["tensors"])
 
 
 def test_the_pruned_network_runs_as_it_is_written(tmp_path: Path) -> None:

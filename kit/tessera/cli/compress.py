@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from tessera.cli.outputs import prepare
 from tessera.dnn.files import write_bytes
 
 _FIGURES = ("plain", "stored", "zlib", "entropy")
@@ -64,6 +65,7 @@ def compress(
     from tessera.plan.quantise.qdq import quantise  # noqa: PLC0415
     from tessera.plan.quantise.samples import generated  # noqa: PLC0415
 
+    prepare(output)
     loaded = graph_load.load(network, weights=weights, dims=graph_load.sizes(dim or []))
     status = Console(stderr=True)
     with status.status("packing") if status.is_terminal else nullcontext():

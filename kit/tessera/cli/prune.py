@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from tessera.cli.outputs import prepare
 from tessera.dnn.files import write_bytes
 from tessera.errors import TesseraError
 
@@ -84,6 +85,7 @@ def prune(
     from tessera.plan.prune.judge import judge_of  # noqa: PLC0415
     from tessera.plan.quantise.samples import chosen  # noqa: PLC0415
 
+    prepare(output, curve)
     targets = _targets(to, steps)
     tune = hook(finetune) if finetune else None
     graph = simplify(graph_load.load(network, weights=weights, dims=graph_load.sizes(dim or [])))

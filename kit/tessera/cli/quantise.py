@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from tessera.cli.outputs import prepare
 from tessera.dnn.files import write_bytes
 
 
@@ -73,6 +74,7 @@ def quantise(
     from tessera.plan.quantise.qdq import quantise as quantised  # noqa: PLC0415
     from tessera.plan.quantise.samples import chosen  # noqa: PLC0415
 
+    prepare(output)
     choice = Choice(method, percentile, symmetric)
     loaded = graph_load.load(network, weights=weights, dims=graph_load.sizes(dim or []))
     graph = simplify(loaded)
