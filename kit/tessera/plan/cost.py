@@ -66,7 +66,7 @@ def _per_element(op: str, attrs: object, inputs: tuple[Tensor, ...]) -> int:
         for size in cast(ConvAttrs, attrs).kernel:
             per *= size
         return per
-    if op in ("MaxPool", "AveragePool"):
+    if op in ("MaxPool", "AveragePool", "QLinearAveragePool"):
         per = 1
         for size in cast(PoolAttrs, attrs).kernel:
             per *= size
@@ -92,7 +92,8 @@ def counts_of(graph: Graph, step: Step) -> Counts:
         return Counts(moved=moved)
     node = step.node
     inputs = tuple(graph.tensors[name] for name in node.inputs)
-    if node.op in ("GlobalAveragePool", "GlobalMaxPool") or node.op.startswith("Reduce"):
+    whole = ("GlobalAveragePool", "GlobalMaxPool", "QLinearGlobalAveragePool")
+    if node.op in whole or node.op.startswith("Reduce"):
         return Counts(moved=moved, multiply_adds=sum(volume(one.box) for one in active))
     made = volume(step.writes[0].box)
     return Counts(moved=moved, multiply_adds=made * _per_element(node.op, node.attrs, inputs))

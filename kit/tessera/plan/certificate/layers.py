@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from tessera.plan.certificate.contents import ROWS
 from tessera.plan.plan import NodeRow, Plan, StepRow
 
-_WINDOWS = ("Conv", "QLinearConv", "MaxPool", "AveragePool")
+_WINDOWS = ("Conv", "QLinearConv", "MaxPool", "AveragePool", "QLinearAveragePool")
 
 
 @dataclass(frozen=True, slots=True)

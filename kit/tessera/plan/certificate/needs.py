@@ -211,6 +211,13 @@ def _source(attrs: Mapping[str, Any], axis: int, size: int, place: int) -> float
             return float((place + 0.5) / scale - 0.5)
 
 
+def _table(
+    attrs: Mapping[str, Any], shapes: Shapes, made: tuple[int, ...], box: Box
+) -> list[Box | None]:
+    """Each integer is looked up in the whole table."""
+    return [_broadcast(shapes[0], box), whole(shapes[1])]
+
+
 _RULES: dict[str, _Rule] = {
     "Conv": _conv,
     "QLinearConv": _conv,
@@ -229,6 +236,7 @@ _RULES: dict[str, _Rule] = {
     "Gemm": _gemm,
     "MatMul": _product,
     "QLinearMatMul": _product,
+    "QLinearTable": _table,
     "Transpose": _transpose,
     "Slice": _slice,
     "Resize": _resize,
