@@ -2,7 +2,8 @@
 
 Goal: for every `NAME.CAPACITY.csv` the height reached, the bound, nodes, seconds on the clock and
 of the processor, as JSON; every plan goes through the certificate. With `--minimalloc PROGRAM` the
-same instances are given to that program in the same run.
+same instances are given to that program in the same run; `ratio` is its time of the processor by
+ours.
 Non-goals: judging: no exit code depends on a time. The instances are not part of this repository.
 
 Example: `python verification/bench/arena.py --instances FOLDER --seconds 60 -o out/arena.json`
@@ -71,7 +72,7 @@ def measured(file: Path, capacity: int, chosen: argparse.Namespace) -> dict[str,
         budget=Budget(chosen.nodes, chosen.seconds),
         seed=chosen.seed,
     )
-    row = {
+    row: dict[str, Any] = {
         "name": file.name,
         "buffers": len(table.buffers),
         "capacity": capacity,
@@ -89,6 +90,8 @@ def measured(file: Path, capacity: int, chosen: argparse.Namespace) -> dict[str,
     }
     if chosen.minimalloc is not None:
         row["minimalloc"] = peer(chosen.minimalloc, file, table, capacity, chosen.seconds)
+        theirs, ours = row["minimalloc"].get("processor_seconds"), row["processor_seconds"]
+        row["ratio"] = round(theirs / ours, 1) if theirs and ours else None
     return row
 
 
