@@ -26,7 +26,10 @@ from tessera.plan.certificate.tiles import certify_plan
 from tessera.plan.execute import run
 from tessera.plan.graph import Graph
 from tessera.plan.make import make_plan
+from tessera.plan.passes.integers import fuse_integers
 from tessera.plan.passes.simplify import simplify
+from tessera.plan.quantise.qdq import quantise
+from tessera.plan.quantise.samples import generated
 from tessera.plan.tiles.choose import Chooser, TilePlan
 from tessera.plan.tiles.run import TiledRun
 from tessera.plan.tiles.steps import ALIGNMENT
@@ -38,10 +41,15 @@ LARGE = 12 << 20
 """Bytes: the largest budget that is tried, about what a small secure world has for one TA."""
 
 
+SAMPLES = 2
+"""Generated inputs that int8 ranges are measured on."""
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--models", nargs="+", default=list(zoo.NAMES), choices=zoo.NAMES)
+    parser.add_argument("--int8", action="store_true", help="quantised, run in integers")
     parser.add_argument("--no-run", action="store_true", help="plan and check, do not execute")
     parser.add_argument("--seed", type=int, default=0, help="of the input")
     parser.add_argument("-o", "--output", type=Path, default=Path("out/plan.json"))
@@ -50,10 +58,14 @@ def main() -> None:
         "machine": {"cores": os.cpu_count(), "system": platform.platform()},
         "load_at_start": os.getloadavg()[0],
         "seed": chosen.seed,
+        "int8": chosen.int8,
         "models": [],
     }
     for name in chosen.models:
         graph = simplify(zoo.build(name))
+        if chosen.int8:
+            made = quantise(graph, generated(graph, SAMPLES, chosen.seed))
+            graph = simplify(fuse_integers(simplify(made.graph)))
         begun = time.process_time()
         chooser = Chooser(graph)
         row = {**without_tiles(chooser.units), "assess_seconds": since(begun), "plans": []}

@@ -25,12 +25,13 @@ from tessera.plan.curve import Point, curve, curve_csv
 from tessera.plan.fragment import fragment
 from tessera.plan.graph import Graph
 from tessera.plan.network import plan_network
+from tessera.plan.passes.integers import fuse_integers
 from tessera.plan.passes.simplify import simplify
 from tessera.plan.pictures import arena_svg, curve_svg, plan_html
 from tessera.plan.plan import Alternative, GroupRow, Plan
 from tessera.report.files import to_text, write_text
 
-_PLAIN_WIDTH = 120
+_PLAIN_WIDTH = 150
 _SHOWN = 3
 """Alternatives printed on each side of the chosen one; --json has all."""
 
@@ -44,9 +45,11 @@ class Source:
     dims: tuple[str, ...]
 
     def graph(self, model: str) -> Graph:
-        """One of the networks, after the passes that every plan begins with."""
+        """One of the networks, after the passes that every plan begins with; what is quantised is
+        computed in integers."""
         sizes = graph_load.sizes(self.dims)
-        return simplify(graph_load.load(model, weights=self.weights, dims=sizes))
+        loaded = graph_load.load(model, weights=self.weights, dims=sizes)
+        return simplify(fuse_integers(simplify(loaded)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +207,7 @@ def _span(group: GroupRow) -> str:
 
 def _table(plan: Plan) -> Table:
     table = Table(box=None, pad_edge=False)
-    table.add_column("layers")
+    table.add_column("layers", no_wrap=True)
     table.add_column("how", no_wrap=True)
     for name in ("bytes", "resident", "loaded", "cost"):
         table.add_column(name, justify="right")
@@ -232,7 +235,7 @@ def _explain(console: Console, number: int, group: GroupRow, plan: Plan) -> None
             soft_wrap=True,
         )
     table = Table(box=None, pad_edge=False)
-    table.add_column("  alternative")
+    table.add_column("  alternative", no_wrap=True)
     for name in ("bytes", "resident", "loaded", "cost"):
         table.add_column(name, justify="right")
     table.add_column("fits")
