@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tessera import resources
+from tessera.dnn import digits
 from tessera.errors import TesseraError
 from tessera.plan.graph import Array, Graph
 from tessera.plan.zoo import sample
@@ -75,6 +77,17 @@ def _check(path: Path, graph: Graph, arrays: dict[str, Array], name: str) -> Non
         )
 
 
+def _bundled() -> tuple[Array, Array]:
+    """All digits with their labels, as the script that trained the network reads them."""
+    path = resources.path(digits.FOLDER) / "train.py"
+    spec = importlib.util.spec_from_file_location("tessera_zoo_digits", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    images, labels = module.all_digits()
+    return np.asarray(images), np.asarray(labels)
+
+
 def training_digits(graph: Graph) -> tuple[Samples, Array]:
     """The digits that the digits network was trained on, and their labels; none is held out.
 
@@ -86,16 +99,11 @@ def training_digits(graph: Graph) -> tuple[Samples, Array]:
             where=DIGITS,
             remedy="pip install scikit-learn, or leave --inputs out",
         )
-    from sklearn.datasets import load_digits  # noqa: PLC0415 - an optional package
-
-    from tessera.dnn.digits import held_out  # noqa: PLC0415
-
-    images, labels = load_digits(return_X_y=True)
-    images = (images / 16.0).astype(np.float32)
+    images, labels = _bundled()
     # What is held out is known by its pixels, so that this does not depend on how it was shuffled.
-    kept = {image.tobytes() for image in held_out()[0]}
+    kept = {image.tobytes() for image in digits.held_out()[0]}
     training = np.array([image.tobytes() not in kept for image in images])
-    return digit_samples(graph, images[training]), np.asarray(labels[training])
+    return digit_samples(graph, images[training]), labels[training]
 
 
 def digit_samples(graph: Graph, images: Array) -> Samples:

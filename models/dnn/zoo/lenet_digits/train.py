@@ -45,13 +45,19 @@ DECAY = 1e-1
 Array = NDArray[Any]
 
 
-def split_digits() -> tuple[Array, Array, Array, Array]:
-    """Training images and labels, then held-out ones; images are float32 in 0 to 1."""
+def all_digits() -> tuple[Array, Array]:
+    """All images that scikit-learn bundles, float32 in 0 to 1, in its order, and their labels."""
     from sklearn.datasets import load_digits  # noqa: PLC0415
 
     images, labels = load_digits(return_X_y=True)
+    return (images / 16.0).astype(np.float32), labels
+
+
+def split_digits() -> tuple[Array, Array, Array, Array]:
+    """Training images and labels, then held-out ones."""
+    images, labels = all_digits()
     order = np.random.default_rng(SEED).permutation(len(images))
-    images, labels = (images[order] / 16.0).astype(np.float32), labels[order]
+    images, labels = images[order], labels[order]
     return images[HELD_OUT:], labels[HELD_OUT:], images[:HELD_OUT], labels[:HELD_OUT]
 
 
