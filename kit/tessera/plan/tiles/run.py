@@ -44,7 +44,7 @@ class Arena:
         """The mark of row 0 of a tensor in a buffer; its other rows follow."""
         key = (region.buffer, region.tensor)
         if key not in self._marks:
-            self._marks[key] = max(self._marks.values(), default=0) + (1 << 24)
+            self._marks[key] = (len(self._marks) + 1) << 24
             assert rows < 1 << 24
         return self._marks[key]
 
