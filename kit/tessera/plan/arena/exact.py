@@ -32,8 +32,11 @@ _ORDERED_SHARE = 2
 """The ordered search may spend so many nodes for one of the other; its nodes are cheaper."""
 _ORDERED_MOST = 4000
 """Buffers; the ordered search takes memory in proportion to their square."""
-_EASIER = 8
-"""Every so many turns a ceiling halfway between the goal and the best so far is tried."""
+_EASIER, _LATER, _OFTEN = 8, 64, 2
+"""Every so many turns an easier ceiling than the goal is tried; after `_LATER` turns without
+success at the goal, more often."""
+_PARTS = 5
+"""Easier ceilings lie a half, a quarter, ... of the way from the best so far to the goal."""
 _FRESH = 16
 """Weight of a section that never failed."""
 _FIRST_TASTE = (10, 1, 10, 1, 0)
@@ -92,7 +95,7 @@ def improve(
     goal = max(low, good_enough // step)
     turns = _Turns(scaled, task, seed)
     while best > goal and (left := budget.left()):
-        ceiling = (goal + best - 1) // 2 if turns.taken % _EASIER == _EASIER - 1 else goal
+        ceiling = turns.ceiling(goal, best, asked=goal > low)
         found = turns.next(ceiling, left)
         budget.spent += found.nodes
         budget.restarts += 1
@@ -115,11 +118,23 @@ class _Turns:
         self._weight = [_FRESH] * task.sections
         self._turns = {"ordered": 0, "postpone": 0}
         self._spent = {"ordered": 0, "postpone": 0}
+        self._easier = 0
 
     @property
     def taken(self) -> int:
         """Turns so far, of both."""
         return sum(self._turns.values())
+
+    def ceiling(self, goal: int, best: int, *, asked: bool) -> int:
+        """Of the next turn: the goal, or at times something between it and the best so far.
+
+        A goal that was asked for, and is no bound, is what counts: less time goes beside it.
+        """
+        often = _EASIER if asked or self.taken < _LATER else _OFTEN
+        if self.taken % often != often - 1:
+            return goal
+        self._easier += 1
+        return best - max(1, (best - goal) >> (1 + (self._easier - 1) % _PARTS))
 
     def next(self, ceiling: int, left: int) -> Found:
         """A turn of the one that spent less, of at most `left` nodes."""
