@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import math
 import random
 import shutil
 import struct
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import gmpy2
 import pytest
@@ -20,19 +22,20 @@ RUNTIME = DNN / "runtime"
 SOURCES = sorted(RUNTIME.glob("tm_*.c"))
 FLAGS = (*STRICT, "-O2", "-ffp-contract=off", "-Werror")
 
-EXACT: dict[str, Callable[..., object]] = {
-    "exp": gmpy2.exp,
-    "expm1": gmpy2.expm1,
-    "log": gmpy2.log,
-    "log1p": gmpy2.log1p,
-    "sqrt": gmpy2.sqrt,
-    "rsqrt": lambda x: 1 / gmpy2.sqrt(x),
-    "sin": gmpy2.sin,
-    "cos": gmpy2.cos,
-    "tanh": gmpy2.tanh,
-    "sigmoid": lambda x: 1 / (1 + gmpy2.exp(-x)),
-    "erf": gmpy2.erf,
-}
+BENCH = DNN.parents[1] / "verification" / "bench" / "maths.py"
+
+
+def _bench() -> ModuleType:
+    found = importlib.util.spec_from_file_location("bench_maths", BENCH)
+    assert found is not None
+    assert found.loader is not None
+    made = importlib.util.module_from_spec(found)
+    found.loader.exec_module(made)
+    return made
+
+
+bench_maths = _bench()
+EXACT = [name for name in bench_maths.FUNCTIONS if name != "pow"]
 INF, NAN = math.inf, math.nan
 
 # name, arguments, result; C11, Annex F.10
@@ -104,12 +107,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
     return build(tmp_path_factory.mktemp("tm"))
 
 
-def nearest(name: str, x: float) -> float:
+def nearest(name: str, *arguments: float) -> float:
     """The true value, rounded to float32."""
-    with gmpy2.context(gmpy2.get_context(), precision=300):
-        exact = EXACT[name](gmpy2.mpfr(x))
-    with gmpy2.context(precision=24, emin=-148, emax=128, subnormalize=True):
-        return float(gmpy2.mpfr(exact, 24))
+    return float(bench_maths.nearest(name, arguments))
 
 
 def close_to_quarters() -> Iterator[float]:
@@ -179,10 +179,7 @@ def test_pow_is_within_a_unit_and_nearly_always_the_nearest(library: Library) ->
             struct.unpack("<f", struct.pack("<f", v))[0]
             for v in (draw.uniform(0, 1) ** 3 * 50 + 1e-6, draw.uniform(-20, 20))
         )
-        with gmpy2.context(gmpy2.get_context(), precision=300):
-            exact = gmpy2.mpfr(x) ** gmpy2.mpfr(y)
-        with gmpy2.context(precision=24, emin=-148, emax=128, subnormalize=True):
-            right = float(gmpy2.mpfr(exact, 24))
+        right = nearest("pow", x, y)
         ours = library("pow", x, y)
         if bits_of(ours) != bits_of(right):
             off += 1
@@ -228,3 +225,25 @@ def test_it_is_tiny_and_stands_alone(tmp_path: Path) -> None:
         words = [nm, "-D", "--undefined-only", tmp_path / "tm.so"]
         said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
         assert all(line.split()[0] in ("w", "v") for line in said.splitlines()), said
+
+
+def test_the_bench_counts_what_is_not_the_nearest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = bench_maths.build(tmp_path)
+    row = bench_maths.measure(program, "sqrt", 1_000_003, 0)
+    assert (row["tried"], row["not_nearest"], row["wrong_special"]) == (4295, 0, 0)
+    assert row["largest_error_ulp"] <= 0.5
+    power = bench_maths.measure(program, "pow", 1, 4000)
+    assert power["tried"] == 4000
+    assert power["settled_by_mpfr"] > 0
+
+    broken = tmp_path / "runtime"
+    shutil.copytree(RUNTIME, broken)
+    text = (broken / "tm_root.c").read_text(encoding="utf-8")
+    assert "i < 5" in text
+    (broken / "tm_root.c").write_text(text.replace("i < 5", "i < 2"), encoding="utf-8")
+    monkeypatch.setattr(bench_maths, "RUNTIME", broken)
+    worse = bench_maths.measure(bench_maths.build(tmp_path), "rsqrt", 1_000_003, 0)
+    assert worse["not_nearest"] > 0
+    assert worse["largest_error_ulp"] > 0.5

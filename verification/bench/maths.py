@@ -5,7 +5,7 @@ place, how many results are not the nearest float32, and one number against the 
 call, ours beside the host's libm in float32. `pow` has two arguments: a stated number of pairs.
 Non-goals: other machines (the sums are the same wherever double is IEEE 754 and nothing is fused).
 
-    python verification/bench/maths.py -o maths.json   # about 25 minutes
+    python verification/bench/maths.py -o maths.json   # all of them
     python verification/bench/maths.py --functions exp,log --step 101 # every 101st argument
 """
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from tessera.cli.networks import AsJson, AxisSizes, DarknetWeights, Network
 from tessera.cli.outputs import prepare
 from tessera.dnn.files import write_bytes
 
@@ -28,10 +29,7 @@ def add(group: typer.Typer) -> None:
 
 
 def compress(
-    network: Annotated[
-        str,
-        typer.Argument(metavar="NETWORK", help="ONNX, Darknet .cfg or .tsm file, or a zoo name."),
-    ],
+    network: Network,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write the packed weights here.")
     ] = None,
@@ -39,15 +37,9 @@ def compress(
         bool, typer.Option("--int8", help="Quantise first (see `tessera model quantise`).")
     ] = False,
     block: Annotated[int, typer.Option(help="Bytes of a block before it is packed.")] = 4096,
-    weights: Annotated[
-        Path | None, typer.Option(help="Darknet weights; beside the .cfg if left out.")
-    ] = None,
-    dim: Annotated[
-        list[str] | None, typer.Option(help="Size of an axis that has none: NAME=SIZE.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on standard output.")
-    ] = False,
+    weights: DarknetWeights = None,
+    dim: AxisSizes = None,
+    as_json: AsJson = False,
 ) -> None:
     """Packs the weights of a network losslessly, in blocks that decode alone.
 

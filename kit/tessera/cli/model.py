@@ -18,6 +18,7 @@ import typer
 
 from tessera import resources
 from tessera.cli import compress, quantise
+from tessera.cli.networks import AxisSizes, DarknetWeights, Network
 from tessera.dnn import digits, reference
 from tessera.dnn import format as tsm
 from tessera.dnn.files import write_bytes
@@ -135,16 +136,9 @@ def infer(
 
 @group.command()
 def show(
-    network: Annotated[
-        str,
-        typer.Argument(metavar="NETWORK", help="ONNX, Darknet .cfg or .tsm file, or a zoo name."),
-    ],
-    weights: Annotated[
-        Path | None, typer.Option(help="Darknet weights; beside the .cfg if left out.")
-    ] = None,
-    dim: Annotated[
-        list[str] | None, typer.Option(help="Size of an axis that has none: NAME=SIZE.")
-    ] = None,
+    network: Network,
+    weights: DarknetWeights = None,
+    dim: AxisSizes = None,
     simplified: Annotated[
         bool, typer.Option("--simplified", help="After folding batch norms and constants.")
     ] = False,

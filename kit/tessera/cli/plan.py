@@ -6,11 +6,13 @@ Non-goals: planning, printing (`plan_network`, `plan_buffers`).
 
 from __future__ import annotations
 
+from collections.abc import Set
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tessera.cli.networks import AxisSizes, DarknetWeights
 from tessera.cli.plan_buffers import plan_buffers
 from tessera.cli.sizes import size_of
 from tessera.errors import TesseraError
@@ -39,12 +41,8 @@ def plan(
     curve: Annotated[
         bool, typer.Option("--curve", help="Cost over budgets as CSV, for one or several models.")
     ] = False,
-    weights: Annotated[
-        Path | None, typer.Option(help="Darknet weights; beside the .cfg if left out.")
-    ] = None,
-    dim: Annotated[
-        list[str] | None, typer.Option(help="Size of an axis that has none: NAME=SIZE.")
-    ] = None,
+    weights: DarknetWeights = None,
+    dim: AxisSizes = None,
     csv: Annotated[
         Path | None, typer.Option("--csv", help="Buffers: id,lower,upper,size[,alignment].")
     ] = None,
@@ -87,46 +85,60 @@ def plan(
     2: bad input, or a budget that is too small; 3: no placement of the buffers was found that fits,
     and none is known to be impossible.
     """
-    if reserve is not None and spec is None:
-        raise TesseraError(
-            "a reserve is a part of the spec", where="--reserve", remedy="say --spec FILE as well"
-        )
-    if spec is not None and (csv is not None or curve):
-        raise TesseraError(
-            "only the plan of one network has a spec",
-            where="--spec",
-            remedy="give one MODEL, without --csv and --curve",
-        )
+    asked = {
+        "--csv": csv is not None,
+        "--curve": curve,
+        "--minimise": minimise,
+        "--budget": budget is not None,
+        "--explain": explain,
+        "--spec": spec is not None,
+        "--reserve": reserve is not None,
+    }
+    _consistent({name for name, said in asked.items() if said}, bool(models))
     if csv is not None:
-        if models or budget or minimise or explain or curve:
-            raise TesseraError(
-                "--csv places buffers; a network is planned without it",
-                where="--csv",
-                remedy="give either --csv FILE or a MODEL",
-            )
         effort = Budget(nodes, seconds)
         plan_buffers(csv, capacity, method, effort, seed, out, picture, as_json)
         return
-    if not models:
-        raise TesseraError(
-            "nothing to plan",
-            remedy="give a model, such as tessera plan mobilenet_v1 --budget 8MiB, or --csv FILE",
-        )
-    if minimise and budget is not None:
-        raise TesseraError(
-            "--minimise looks for the budget itself", where="--budget", remedy="give one of both"
-        )
     from tessera.cli import plan_network  # noqa: PLC0415 - onnx takes a while to import
 
     limit = None if budget is None else size_of(budget, "--budget")
-    source = plan_network.Source(tuple(models), weights, tuple(dim or ()))
+    source = plan_network.Source(tuple(models or ()), weights, tuple(dim or ()))
     if curve:
-        if budget is not None or minimise or explain:
-            raise TesseraError(
-                "--curve tries many budgets itself", where="--curve", remedy="give it alone"
-            )
         plan_network.print_curve(source, out, picture, as_json)
         return
     kept = None if reserve is None else size_of(reserve, "--reserve")
     shown = plan_network.Shown(explain, as_json, out, picture, spec, kept)
     plan_network.print_plan(source, limit, minimise, shown)
+
+
+def _consistent(said: Set[str], models: bool) -> None:
+    """Raises `TesseraError` where options exclude each other, or nothing is asked for."""
+    if "--reserve" in said and "--spec" not in said:
+        raise TesseraError(
+            "a reserve is a part of the spec", where="--reserve", remedy="say --spec FILE as well"
+        )
+    if "--spec" in said and said & {"--csv", "--curve"}:
+        raise TesseraError(
+            "only the plan of one network has a spec",
+            where="--spec",
+            remedy="give one MODEL, without --csv and --curve",
+        )
+    if "--csv" in said and (models or said & {"--budget", "--minimise", "--explain", "--curve"}):
+        raise TesseraError(
+            "--csv places buffers; a network is planned without it",
+            where="--csv",
+            remedy="give either --csv FILE or a MODEL",
+        )
+    if "--csv" not in said and not models:
+        raise TesseraError(
+            "nothing to plan",
+            remedy="give a model, such as tessera plan mobilenet_v1 --budget 8MiB, or --csv FILE",
+        )
+    if {"--minimise", "--budget"} <= said:
+        raise TesseraError(
+            "--minimise looks for the budget itself", where="--budget", remedy="give one of both"
+        )
+    if "--curve" in said and said & {"--budget", "--minimise", "--explain"}:
+        raise TesseraError(
+            "--curve tries many budgets itself", where="--curve", remedy="give it alone"
+        )

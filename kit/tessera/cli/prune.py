@@ -16,6 +16,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from tessera.cli.networks import (
+    AsJson,
+    AxisSizes,
+    Calibration,
+    DarknetWeights,
+    Network,
+    Samples,
+    Seed,
+)
 from tessera.cli.outputs import prepare
 from tessera.dnn.files import write_bytes
 from tessera.errors import TesseraError
@@ -27,10 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def prune(
-    network: Annotated[
-        str,
-        typer.Argument(metavar="NETWORK", help="ONNX, Darknet .cfg or .tsm file, or a zoo name."),
-    ],
+    network: Network,
     to: Annotated[
         str, typer.Option(help="Parameters that are left: per cent of the network's, such as 50%.")
     ] = "50%",
@@ -51,21 +57,12 @@ def prune(
         typer.Option(help="After each step: last-layer, module:function or file.py:function."),
     ] = None,
     least: Annotated[int, typer.Option(min=1, help="Channels that every layer keeps.")] = 2,
-    inputs: Annotated[
-        str | None,
-        typer.Option(help="Calibration inputs: an .npz file, or `digits`, the training digits."),
-    ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="At most so many samples.")] = 8,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of generated inputs.")] = 0,
-    weights: Annotated[
-        Path | None, typer.Option(help="Darknet weights; beside the .cfg if left out.")
-    ] = None,
-    dim: Annotated[
-        list[str] | None, typer.Option(help="Size of an axis that has none: NAME=SIZE.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on standard output.")
-    ] = False,
+    inputs: Calibration = None,
+    samples: Samples = 8,
+    seed: Seed = 0,
+    weights: DarknetWeights = None,
+    dim: AxisSizes = None,
+    as_json: AsJson = False,
 ) -> None:
     """Removes the least important channels, step by step, and measures what is left.
 

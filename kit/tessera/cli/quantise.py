@@ -14,6 +14,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from tessera.cli.networks import (
+    AsJson,
+    AxisSizes,
+    Calibration,
+    DarknetWeights,
+    Network,
+    Samples,
+    Seed,
+)
 from tessera.cli.outputs import prepare
 from tessera.dnn.files import write_bytes
 
@@ -24,19 +33,13 @@ def add(group: typer.Typer) -> None:
 
 
 def quantise(
-    network: Annotated[
-        str,
-        typer.Argument(metavar="NETWORK", help="ONNX, Darknet .cfg or .tsm file, or a zoo name."),
-    ],
+    network: Network,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write the int8 network here, as ONNX.")
     ] = None,
-    inputs: Annotated[
-        str | None,
-        typer.Option(help="Calibration inputs: an .npz file, or `digits`, the training digits."),
-    ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="At most so many samples.")] = 8,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of generated inputs.")] = 0,
+    inputs: Calibration = None,
+    samples: Samples = 8,
+    seed: Seed = 0,
     method: Annotated[str, typer.Option(help="Range: minmax, percentile or mse.")] = "minmax",
     percentile: Annotated[
         float, typer.Option(help="Per cent of the values inside, for `percentile`.")
@@ -47,15 +50,9 @@ def quantise(
     keep: Annotated[
         list[str] | None, typer.Option(help="A node that stays in float32; may be repeated.")
     ] = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="Darknet weights; beside the .cfg if left out.")
-    ] = None,
-    dim: Annotated[
-        list[str] | None, typer.Option(help="Size of an axis that has none: NAME=SIZE.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on standard output.")
-    ] = False,
+    weights: DarknetWeights = None,
+    dim: AxisSizes = None,
+    as_json: AsJson = False,
 ) -> None:
     """Quantises a network to int8 and says what it costs, layer by layer.
 
