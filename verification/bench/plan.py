@@ -26,10 +26,7 @@ from tessera.plan.certificate.tiles import certify_plan
 from tessera.plan.execute import run
 from tessera.plan.graph import Graph
 from tessera.plan.make import make_plan
-from tessera.plan.passes.integers import fuse_integers
-from tessera.plan.passes.simplify import simplify
-from tessera.plan.quantise.qdq import quantise
-from tessera.plan.quantise.samples import generated
+from tessera.plan.prepare import Calibration, prepared
 from tessera.plan.tiles.choose import Chooser, TilePlan
 from tessera.plan.tiles.run import TiledRun
 from tessera.plan.tiles.steps import ALIGNMENT
@@ -39,10 +36,6 @@ from tessera.report.files import write_json
 
 LARGE = 12 << 20
 """Bytes: the largest budget that is tried, about what a small secure world has for one TA."""
-
-
-SAMPLES = 2
-"""Generated inputs that int8 ranges are measured on."""
 
 
 def main() -> None:
@@ -62,10 +55,8 @@ def main() -> None:
         "models": [],
     }
     for name in chosen.models:
-        graph = simplify(zoo.build(name))
-        if chosen.int8:
-            made = quantise(graph, generated(graph, SAMPLES, chosen.seed))
-            graph = simplify(fuse_integers(simplify(made.graph)))
+        int8 = Calibration(seed=chosen.seed) if chosen.int8 else None
+        graph = prepared(zoo.build(name), int8)
         begun = time.process_time()
         chooser = Chooser(graph)
         row = {**without_tiles(chooser.units), "assess_seconds": since(begun), "plans": []}

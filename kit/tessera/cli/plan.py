@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from tessera.cli.networks import AxisSizes, DarknetWeights
+from tessera.cli.networks import AxisSizes, Calibration, DarknetWeights, Samples
 from tessera.cli.plan_buffers import plan_buffers
 from tessera.cli.sizes import size_of
 from tessera.errors import TesseraError
@@ -41,6 +41,11 @@ def plan(
     curve: Annotated[
         bool, typer.Option("--curve", help="Cost over budgets as CSV, for one or several models.")
     ] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Quantise the network first and run it in integers.")
+    ] = False,
+    inputs: Calibration = None,
+    samples: Samples = 2,
     weights: DarknetWeights = None,
     dim: AxisSizes = None,
     csv: Annotated[
@@ -58,7 +63,9 @@ def plan(
     seconds: Annotated[
         float | None, typer.Option(min=0.0, help="End earlier, by the clock; not repeatable.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the search, with --csv.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of the search (--csv), of inputs (--int8).")
+    ] = 1,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", help="Write the plan (JSON), placed CSV or curve."),
@@ -78,7 +85,7 @@ def plan(
     """Plan a network under a budget of secure memory, or place buffers with known lifetimes.
 
     Examples: `tessera plan mobilenet_v1 --budget 8MiB`, `tessera plan net.onnx --minimise`,
-    `tessera plan mobilenet_v1 resnet18 --curve`,
+    `tessera plan mobilenet_v1 --int8 --budget 2MiB`, `tessera plan mobilenet_v1 resnet18 --curve`,
     `tessera plan --csv buffers.csv --capacity 1048576 --out placed.csv`
 
     Exit code 0: planned, and checked; 1: the check refuses it, or no placement fits the capacity;
@@ -93,6 +100,8 @@ def plan(
         "--explain": explain,
         "--spec": spec is not None,
         "--reserve": reserve is not None,
+        "--int8": int8,
+        "--inputs": inputs is not None,
     }
     _consistent({name for name, said in asked.items() if said}, bool(models))
     if csv is not None:
@@ -100,9 +109,11 @@ def plan(
         plan_buffers(csv, capacity, method, effort, seed, out, picture, as_json)
         return
     from tessera.cli import plan_network  # noqa: PLC0415 - onnx takes a while to import
+    from tessera.plan import prepare  # noqa: PLC0415
 
     limit = None if budget is None else size_of(budget, "--budget")
-    source = plan_network.Source(tuple(models or ()), weights, tuple(dim or ()))
+    given = prepare.Calibration(inputs, samples, seed) if int8 else None
+    source = plan_network.Source(tuple(models or ()), weights, tuple(dim or ()), given)
     if curve:
         plan_network.print_curve(source, out, picture, as_json)
         return
@@ -111,11 +122,20 @@ def plan(
     plan_network.print_plan(source, limit, minimise, shown)
 
 
+_OF_NETWORKS = frozenset({"--budget", "--minimise", "--explain", "--curve", "--int8"})
+
+
 def _consistent(said: Set[str], models: bool) -> None:
     """Raises `TesseraError` where options exclude each other, or nothing is asked for."""
     if "--reserve" in said and "--spec" not in said:
         raise TesseraError(
             "a reserve is a part of the spec", where="--reserve", remedy="say --spec FILE as well"
+        )
+    if "--inputs" in said and "--int8" not in said:
+        raise TesseraError(
+            "inputs are for measuring the ranges of int8",
+            where="--inputs",
+            remedy="say --int8 as well",
         )
     if "--spec" in said and said & {"--csv", "--curve"}:
         raise TesseraError(
@@ -123,7 +143,7 @@ def _consistent(said: Set[str], models: bool) -> None:
             where="--spec",
             remedy="give one MODEL, without --csv and --curve",
         )
-    if "--csv" in said and (models or said & {"--budget", "--minimise", "--explain", "--curve"}):
+    if "--csv" in said and (models or said & _OF_NETWORKS):
         raise TesseraError(
             "--csv places buffers; a network is planned without it",
             where="--csv",

@@ -25,10 +25,9 @@ from tessera.plan.curve import Point, curve, curve_csv
 from tessera.plan.fragment import fragment
 from tessera.plan.graph import Graph
 from tessera.plan.network import plan_network
-from tessera.plan.passes.integers import fuse_integers
-from tessera.plan.passes.simplify import simplify
 from tessera.plan.pictures import arena_svg, curve_svg, plan_html
 from tessera.plan.plan import Alternative, GroupRow, Plan
+from tessera.plan.prepare import Calibration, prepared
 from tessera.report.files import to_text, write_text
 
 _PLAIN_WIDTH = 150
@@ -38,18 +37,18 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What the user named: models, a weights file, sizes of axes."""
+    """What the user named: models, a weights file, sizes of axes; int8 where it is asked for."""
 
     models: tuple[str, ...]
     weights: Path | None
     dims: tuple[str, ...]
+    int8: Calibration | None = None
 
     def graph(self, model: str) -> Graph:
-        """One of the networks, after the passes that every plan begins with; what is quantised is
-        computed in integers."""
+        """One of the networks, after the passes that every plan begins with."""
         sizes = graph_load.sizes(self.dims)
         loaded = graph_load.load(model, weights=self.weights, dims=sizes)
-        return simplify(fuse_integers(simplify(loaded)))
+        return prepared(loaded, self.int8)
 
 
 @dataclass(frozen=True, slots=True)
