@@ -6,26 +6,42 @@ import ast
 import json
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tile_graphs import mobile, quantised, residual
+from tile_graphs import Net, mobile, quantised, residual
 
 from tessera.errors import TesseraError
 from tessera.plan.certificate import contents, needs, tiles
 from tessera.plan.certificate.tiles import RULES, certify_plan
 from tessera.plan.graph import Graph
+from tessera.plan.graph_ops import AlphaAttrs
 from tessera.plan.make import make_plan
+from tessera.plan.plan import from_json
+from tessera.plan.prepare import Calibration, prepared
 from tessera.plan.tiles.candidates import Space
 from tessera.plan.tiles.choose import Chooser
+
+
+def leaky() -> Graph:
+    """In integers a leaky rectifier is a table of 256 entries, looked up in place."""
+    net = Net(1, 3, 12, 12)
+    x = net.conv(net.x, 4)
+    for _ in range(2):
+        slope = AlphaAttrs(0.1)
+        x = net.conv(net.node("LeakyRelu", x.name, attrs=slope), 4)
+    return prepared(net.finish(net.node("LeakyRelu", x.name, attrs=slope)), Calibration())
+
 
 SPACE = Space(longest=5, bands=(1, 2), blocks=(1, 2, 4))
 NETS: dict[str, Callable[[], Graph]] = {
     "mobile": mobile,
     "residual": residual,
     "quantised": quantised,
+    "leaky": leaky,
 }
 Document = dict[str, Any]
 
@@ -260,6 +276,21 @@ def test_each_mutant_breaks_its_rule(
     found = broken(plan, graph)
     assert rule in found
     assert found[rule]
+
+
+def test_a_table_is_looked_up_in_place_and_never_written_over() -> None:
+    plan, graph = document("leaky"), planned("leaky", "least")[1]
+    node = next(one for one in from_json(plan).nodes if one.op == "QLinearTable")
+    over = [
+        step
+        for step in plan["steps"]
+        if step["node"] == node.name and step["reads"][0]["buffer"] == step["writes"][0]["buffer"]
+    ]
+    assert over and not broken(plan, graph)
+    assert tiles._by_element(node, node.inputs[0])
+    assert not tiles._by_element(node, node.inputs[1])
+    other = replace(node, inputs=(node.inputs[1], node.inputs[1]))
+    assert not tiles._by_element(other, node.inputs[1])
 
 
 def test_every_rule_has_a_mutant() -> None:
