@@ -21,7 +21,7 @@ from tessera.errors import TesseraError
 _GROUPS = (
     *("check", "explain", "compare", "mutate", "cases", "sweep", "layout"),
     *("simulate", "replay", "fmt", "patch", "conform", "guest", "validate"),
-    *("report", "export", "doctor", "model", "plan", "prune", "cache"),
+    *("report", "export", "doctor", "model", "plan", "prune", "cache", "pack", "package", "key"),
 )
 
 app = typer.Typer(
