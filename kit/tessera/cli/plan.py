@@ -44,6 +44,10 @@ def plan(
     int8: Annotated[
         bool, typer.Option("--int8", help="Quantise the network first and run it in integers.")
     ] = False,
+    compressed: Annotated[
+        bool,
+        typer.Option("--compressed", help="Weights are stored packed, decoded block by block."),
+    ] = False,
     inputs: Calibration = None,
     samples: Samples = 2,
     weights: DarknetWeights = None,
@@ -101,6 +105,7 @@ def plan(
         "--spec": spec is not None,
         "--reserve": reserve is not None,
         "--int8": int8,
+        "--compressed": compressed,
         "--inputs": inputs is not None,
     }
     _consistent({name for name, said in asked.items() if said}, bool(models))
@@ -110,6 +115,7 @@ def plan(
         return
     from tessera.cli import plan_network  # noqa: PLC0415 - onnx takes a while to import
     from tessera.plan import prepare  # noqa: PLC0415
+    from tessera.plan.tiles.candidates import Space  # noqa: PLC0415
 
     limit = None if budget is None else size_of(budget, "--budget")
     given = prepare.Calibration(inputs, samples, seed) if int8 else None
@@ -118,11 +124,14 @@ def plan(
         plan_network.print_curve(source, out, picture, as_json)
         return
     kept = None if reserve is None else size_of(reserve, "--reserve")
-    shown = plan_network.Shown(explain, as_json, out, picture, spec, kept)
+    space = Space(packed=compressed)
+    shown = plan_network.Shown(explain, as_json, out, picture, spec, kept, space)
     plan_network.print_plan(source, limit, minimise, shown)
 
 
-_OF_NETWORKS = frozenset({"--budget", "--minimise", "--explain", "--curve", "--int8"})
+_OF_NETWORKS = frozenset(
+    {"--budget", "--minimise", "--explain", "--curve", "--int8", "--compressed"}
+)
 
 
 def _consistent(said: Set[str], models: bool) -> None:
@@ -158,7 +167,7 @@ def _consistent(said: Set[str], models: bool) -> None:
         raise TesseraError(
             "--minimise looks for the budget itself", where="--budget", remedy="give one of both"
         )
-    if "--curve" in said and said & {"--budget", "--minimise", "--explain"}:
+    if "--curve" in said and said & {"--budget", "--minimise", "--explain", "--compressed"}:
         raise TesseraError(
             "--curve tries many budgets itself", where="--curve", remedy="give it alone"
         )

@@ -8,7 +8,8 @@ Non-goals: planning and judging themselves.
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from math import prod
 from pathlib import Path
 
 import typer
@@ -28,6 +29,7 @@ from tessera.plan.network import plan_network
 from tessera.plan.pictures import arena_svg, curve_svg, plan_html
 from tessera.plan.plan import Alternative, GroupRow, Plan
 from tessera.plan.prepare import Calibration, prepared
+from tessera.plan.tiles.candidates import Space
 from tessera.report.files import to_text, write_text
 
 _PLAIN_WIDTH = 150
@@ -61,6 +63,7 @@ class Shown:
     picture: Path | None
     spec: Path | None = None
     reserve: int | None = None
+    space: Space = field(default_factory=Space)
 
 
 def print_plan(source: Source, budget: int | None, minimise: bool, shown: Shown) -> None:
@@ -75,7 +78,7 @@ def print_plan(source: Source, budget: int | None, minimise: bool, shown: Shown)
     status = Console(stderr=True)
     with status.status("planning") if status.is_terminal else nullcontext():
         graph = source.graph(source.models[0])
-        plan = plan_network(graph, budget, minimise=minimise)
+        plan = plan_network(graph, budget, minimise=minimise, space=shown.space)
     spec = "" if shown.spec is None else fragment(plan, reserve=shown.reserve)
     document = plan.to_json()
     judged = certify_plan(document, graph)
@@ -164,6 +167,8 @@ def _print(plan: Plan, minimise: bool, explain: bool) -> None:
             f"{plan.costs.moved:,} moved, {len(plan.steps):,} steps, cost {plan.costs.cost:,.0f}",
         ),
     ]
+    if plan.chunk is not None:
+        rows.append(("packed", _packed(plan)))
     for name, words in rows:
         console.print(f"[dim]{name:<9}[/]{escape(words)}", soft_wrap=True)
     console.print(_table(plan))
@@ -183,6 +188,19 @@ def _print_rulings(judged: Certificate) -> None:
             f"{judged.pairs:,} pairs alive together",
             soft_wrap=True,
         )
+
+
+def _packed(plan: Plan) -> str:
+    """What packing does to what is loaded, resident constants included."""
+    plain = {one.name: one.bytes / prod(one.shape) for one in plan.tensors}
+    loads = [one for one in plan.steps if one.kind == "load"]
+    boxes = [one for step in loads for one in step.writes]
+    whole = sum(plain[one.tensor] * prod(high - low for low, high in one.box) for one in boxes)
+    stored = sum(one.stored or 0 for one in loads)
+    return (
+        f"{stored:,} bytes are stored for {whole:,.0f} (first loads included), in streams of at "
+        f"most {plan.chunk:,}; {plan.costs.decoded:,} code words decoded per run"
+    )
 
 
 def _gap(plan: Plan) -> str:

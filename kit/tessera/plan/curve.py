@@ -48,6 +48,7 @@ class Point:
     moved: int
     multiply_adds: int
     switches: int
+    decoded: int
 
 
 def curve(graph: Graph, points: int = POINTS) -> tuple[Point, ...]:

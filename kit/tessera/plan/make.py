@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tessera.plan import cost
+from tessera.plan.compress.measure import CHUNK
 from tessera.plan.cost import Coefficients, Counts
 from tessera.plan.digest import digest
 from tessera.plan.graph import Graph
@@ -38,6 +39,7 @@ from tessera.plan.tiles.choose import TilePlan
 from tessera.plan.tiles.explain import alternatives, recompute_adds
 from tessera.plan.tiles.rows import Rows
 from tessera.plan.tiles.steps import ALIGNMENT, Choice, Kind, Region, Schedule, Step
+from tessera.plan.tiles.units import Units
 from tessera.plan.tiles.untiled import untiled
 
 
@@ -69,9 +71,10 @@ def make_plan(found: TilePlan, budget: int | None, space: Space) -> Plan:
             for n in graph.nodes
         ),
         buffers=_buffers(found),
-        steps=tuple(map(_step, made.steps)),
+        steps=tuple(_step(one, found.units) for one in made.steps),
         groups=_groups(found, budget, space),
         layers=_layers(made, loads, rates),
+        chunk=CHUNK if space.packed else None,
     )
 
 
@@ -103,7 +106,10 @@ def _access(region: Region) -> Access:
     return Access(region.buffer, region.tensor, box)
 
 
-def _step(step: Step) -> StepRow:
+def _step(step: Step, units: Units) -> StepRow:
+    stored = None
+    if step.kind is Kind.LOAD:
+        stored = cost.counts_of(units.graph, step, units.store).loaded
     return StepRow(
         step.kind.value,
         step.group,
@@ -113,6 +119,7 @@ def _step(step: Step) -> StepRow:
         step.overlaps,
         tuple(map(_access, step.reads)),
         tuple(map(_access, step.writes)),
+        stored,
     )
 
 

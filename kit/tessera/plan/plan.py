@@ -95,7 +95,8 @@ class StepRow:
 
     `node` is empty unless it computes; `rows` and `channels` say which part of the node's output is
     made (none: all). `overlaps`: a load that runs beside the next compute step. `group` is the
-    place in `Plan.groups`, -1 for what is loaded once and stays.
+    place in `Plan.groups`, -1 for what is loaded once and stays. `stored`: of a load, the bytes
+    that its blocks have where they are kept.
     """
 
     kind: str
@@ -106,6 +107,7 @@ class StepRow:
     overlaps: bool
     reads: tuple[Access, ...]
     writes: tuple[Access, ...]
+    stored: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +128,15 @@ class Way:
 @dataclass(frozen=True, slots=True)
 class Costs:
     """Bytes of constants loaded, bytes of activations moved, multiply-adds, changes of world; and
-    the one number that the cost model makes of them (what overlaps is counted once)."""
+    the one number that the cost model makes of them (what overlaps is counted once). `decoded`:
+    code words of packed constants."""
 
     loaded: int
     moved: int
     multiply_adds: int
     switches: int
     cost: float
+    decoded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +198,14 @@ class Offsets:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """The cost model: cost of one byte loaded, byte moved, multiply-add and change of worlds."""
+    """The cost model: cost of one byte loaded, byte moved, multiply-add, change of worlds, and code
+    word decoded."""
 
     byte_loaded: float
     byte_moved: float
     multiply_add: float
     world_switch: float
+    word_decoded: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +224,8 @@ class Plan:
 
     `budget` is what the user allowed, none where the least was asked for. Outputs and what is
     resident are alive to the last step. No two buffers that are alive in one step share a byte.
+    `chunk`: constants are stored packed, in streams of at most so many plain bytes, each block
+    where that is smaller (none: plain).
     """
 
     model: Model
@@ -234,6 +242,7 @@ class Plan:
     steps: tuple[StepRow, ...]
     groups: tuple[GroupRow, ...]
     layers: tuple[LayerRow, ...]
+    chunk: int | None = None
     kind: str = KIND
     plan_version: str = PLAN_VERSION
 

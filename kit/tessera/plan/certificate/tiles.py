@@ -18,6 +18,7 @@ from typing import Any
 
 from tessera.plan.certificate.arena import Certificate, Claim, Row, Ruling, certify
 from tessera.plan.certificate.contents import ROWS, Contents, uncovered
+from tessera.plan.certificate.loads import wrong_loads
 from tessera.plan.certificate.needs import POINTWISE, needs, whole
 from tessera.plan.graph import Graph
 from tessera.plan.plan import Access, Box, BufferRow, NodeRow, Plan, StepRow, TensorRow, from_json
@@ -39,6 +40,7 @@ RULES = {
     "arena_initialised": "what is read was written before and not overwritten since",
     "arena_in_place": "a step overwrites what it reads only where the op works element by element",
     "arena_ahead": "the step beside which a load runs touches nothing of that load",
+    "arena_loaded": "the bytes loaded per run are those of the blocks that the steps load",
     "arena_complete": "every row of every output is made and still there at the end",
 }
 
@@ -64,6 +66,9 @@ def certify_plan(document: Mapping[str, Any], graph: Graph | None = None) -> Cer
     run = _Run(plan)
     for rule, words in run.findings():
         broken[rule] = broken[rule] or words
+    known = not broken["arena_access"] and not broken["arena_kind"]
+    loads = wrong_loads(plan, graph) if known else iter(("not looked at: a load is none",))
+    broken["arena_loaded"] = next(loads, "")
     return Certificate(_rulings(broken), len(plan.buffers), len(plan.steps), placed.pairs)
 
 

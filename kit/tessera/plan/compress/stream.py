@@ -39,8 +39,14 @@ BLOCK_BYTES = 4096
 
 MOST_BLOCK = 1 << 16
 _FIXED = struct.Struct("<4sBBHII")
-_NIBBLES = huffman.SYMBOLS // 2
-_CHECK = 4
+TABLE_BYTES = huffman.SYMBOLS // 2
+"""Of the table of a coded plane."""
+
+HEAD_BYTES = _FIXED.size
+"""Of a stream before what is said of its planes."""
+
+CHECK_BYTES = 4
+"""Of a block's checksum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +100,11 @@ class Packed:
             words = made.view("<u4")
             made = (words >> 1 | words << 31).astype("<u4").view(np.uint8)
         whole = made.tobytes()
-        if position + _CHECK != len(data):
-            _damaged(f"block {index} has {len(data)} bytes, not {position + _CHECK}", self.where)
-        if zlib.crc32(whole).to_bytes(_CHECK, "little") != data[position:]:
+        if position + CHECK_BYTES != len(data):
+            _damaged(
+                f"block {index} has {len(data)} bytes, not {position + CHECK_BYTES}", self.where
+            )
+        if zlib.crc32(whole).to_bytes(CHECK_BYTES, "little") != data[position:]:
             _damaged(f"block {index}: the checksum does not match", self.where)
         return whole
 
@@ -107,9 +115,14 @@ def _damaged(what: str, where: str) -> NoReturn:
     )
 
 
-def _planes(data: Array, turn: bool) -> Array:
-    """The bytes of the elements, (elements, planes)."""
+def planes_of(data: Array) -> Array:
+    """The bytes of the elements as they are coded, (elements, planes): of elements of 4 bytes the
+    lowest first, a float32 turned left by a bit; of elements of any other size one after another.
+    """
+    turn = data.dtype == np.float32
     flat = np.ascontiguousarray(data).reshape(-1)
+    if flat.dtype.itemsize not in (1, 4):
+        flat = flat.view(np.uint8)
     if turn:
         words = flat.view(np.uint32)
         flat = words << 1 | words >> 31
@@ -117,12 +130,17 @@ def _planes(data: Array, turn: bool) -> Array:
     return little.view(np.uint8).reshape(len(flat), -1)
 
 
-def _lengths(values: Array) -> tuple[int, ...] | None:
+def code_of(values: Array) -> tuple[int, ...] | None:
     """The code of a plane, or None where the table costs more than coding saves."""
-    counts = np.bincount(values, minlength=huffman.SYMBOLS).tolist()
+    counted = np.bincount(values, minlength=huffman.SYMBOLS)
+    shares = counted[counted > 0] / len(values)
+    bits = -len(values) * float((shares * np.log2(shares)).sum())
+    if len(values) - bits / 8 < TABLE_BYTES:  # no code is below the entropy: it need not be made
+        return None
+    counts = counted.tolist()
     lengths = huffman.code_lengths(counts)
     saved = len(values) - huffman.coded_bytes(counts, lengths)
-    return lengths if saved > _NIBBLES else None
+    return lengths if saved > TABLE_BYTES else None
 
 
 def pack(data: Array, block_bytes: int = BLOCK_BYTES) -> bytes:
@@ -138,12 +156,10 @@ def pack(data: Array, block_bytes: int = BLOCK_BYTES) -> bytes:
             remedy=f"give a multiple of 4 up to {MOST_BLOCK}",
         )
     turn = data.dtype == np.float32
-    if data.dtype.itemsize not in (1, 4):
-        data = np.ascontiguousarray(data).view(np.uint8)
-    planes = _planes(data, turn)
+    planes = planes_of(data)
     elements, width = planes.shape
     block = block_bytes // width
-    lengths = [_lengths(planes[:, plane]) for plane in range(width)]
+    lengths = [code_of(planes[:, plane]) for plane in range(width)]
     head = bytearray(_FIXED.pack(MAGIC, width, int(turn), 0, elements, block))
     for one in lengths:
         head.append(int(one is not None))
@@ -156,7 +172,7 @@ def pack(data: Array, block_bytes: int = BLOCK_BYTES) -> bytes:
             part = planes[start : start + block, plane]
             blocks += part.tobytes() if one is None else huffman.encode(part, one)
         whole = raw[start * width : (start + block) * width]
-        blocks += zlib.crc32(whole).to_bytes(_CHECK, "little")
+        blocks += zlib.crc32(whole).to_bytes(CHECK_BYTES, "little")
         ends.append(len(blocks))
     return bytes(head) + struct.pack(f"<{len(ends)}I", *ends) + bytes(blocks)
 
@@ -175,8 +191,8 @@ def parse(data: bytes, where: str = "stream") -> Packed:
     position, lengths = _FIXED.size, []
     for plane in range(width):
         mode = data[position : position + 1]
-        table = data[position + 1 : position + 1 + _NIBBLES] if mode == b"\1" else b""
-        if mode not in (b"\0", b"\1") or (mode == b"\1" and len(table) < _NIBBLES):
+        table = data[position + 1 : position + 1 + TABLE_BYTES] if mode == b"\1" else b""
+        if mode not in (b"\0", b"\1") or (mode == b"\1" and len(table) < TABLE_BYTES):
             _damaged(f"the table of plane {plane} is cut off or of an unknown kind", where)
         lengths.append(_table(table, plane, where) if table else None)
         position += 1 + len(table)

@@ -62,7 +62,7 @@ def _kept(tables: Tables, one: Profile, choice: Choice, rates: Coefficients) -> 
         return _candidate(one, choice, one.alive, block.size, counts, counts.cost(rates))
     taken = one.alive
     if block.loaded:
-        counts = counts + Counts(loaded=block.loaded, switches=1)
+        counts = counts + Counts(loaded=block.loaded, switches=1, decoded=block.decoded)
         taken = taken + _until_last_read(tables, one)
     return _candidate(one, choice, taken, 0, counts, counts.cost(rates))
 
@@ -87,10 +87,11 @@ def _per_step(tables: Tables, one: Profile, choice: Choice, rates: Coefficients)
     count = np.array([b.count for b in found])[one.item]
     read = np.where(again, one.reads * np.maximum(count, 1), one.reads)
     counts = Counts(
-        int(np.array([b.loaded for b in found])[one.item].sum()),
+        int(np.array([b.loads.loaded for b in found])[one.item].sum()),
         int(read.sum() + one.written.sum()),
         int(one.adds.sum()),
         int(count.sum()),
+        int(np.array([b.loads.decoded for b in found])[one.item].sum()),
     )
     cost = counts.cost(rates)
     if not choice.ahead:
@@ -126,11 +127,11 @@ def _hidden(
         if not table.pairs:
             continue
         spot = np.flatnonzero(one.item == index)
-        for share, loaded, times in table.pairs:
-            load = rates.byte_loaded * loaded + rates.world_switch
+        for share, following, times in table.pairs:
+            load = following.cost(rates)
             total += times * float(np.minimum(fixed[spot] + shared[spot] * share, load).sum())
     here, after = weighted[:-1], weighted[1:]
     busy = fixed + shared * np.array([b.last_share for b in found])[one.item]
-    loads = rates.byte_loaded * np.array([b.first_loaded for b in found])[one.item]
-    across = np.minimum(busy[here], loads[after] + rates.world_switch)
+    loads = np.array([b.first_load.cost(rates) for b in found])[one.item]
+    across = np.minimum(busy[here], loads[after])
     return total + float(across.sum())

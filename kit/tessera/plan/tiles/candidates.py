@@ -26,7 +26,8 @@ from tessera.plan.tiles.units import Item, Units
 @dataclass(frozen=True, slots=True)
 class Space:
     """What is tried. `longest`: units in a group; `bands`: rows per band of a fused group;
-    `blocks`: how many blocks of channels constants may come in; `weights`: how they may be held."""
+    `blocks`: how many blocks of channels constants may come in; `weights`: how they may be held.
+    `packed`: constants are stored packed, which costs their decoding and saves bytes loaded."""
 
     longest: int = 12
     bands: tuple[int, ...] = (1, 2, 4, 8, 16)
@@ -34,6 +35,7 @@ class Space:
     ahead: bool = True
     weights: tuple[Weights, ...] = tuple(Weights)
     rates: Coefficients = field(default_factory=Coefficients)
+    packed: bool = False
 
 
 def _bands(units: Units, start: int, stop: int, space: Space) -> Iterator[tuple[int | None, bool]]:

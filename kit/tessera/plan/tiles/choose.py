@@ -167,7 +167,7 @@ class Chooser:
 
     def __init__(self, graph: Graph, space: Space | None = None, placer: Placer = by_arena) -> None:
         self.space = space or Space()
-        self.units = units_of(graph)
+        self.units = units_of(graph, self.space.packed)
         self.candidates = all_candidates(self.units, self.space)
         self._placer = placer
 

@@ -208,4 +208,4 @@ def _with_lifetimes(draft: _Draft, groups: tuple[Group, ...]) -> Schedule:
         for name, one in draft.buffers.items()
     }
     assert all(volume(one.origin) for one in buffers.values())
-    return Schedule(draft.units.graph, groups, tuple(draft.steps), buffers)
+    return Schedule(draft.units.graph, draft.units.store, groups, tuple(draft.steps), buffers)

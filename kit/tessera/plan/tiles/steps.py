@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tessera.plan.graph import Graph, Node, Shape
+from tessera.plan.store import Store
 from tessera.plan.tiles.rows import ROW_AXIS, Rows
 
 ALIGNMENT = 16
@@ -150,9 +151,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Schedule:
-    """Steps in order, and every buffer that they touch, by name."""
+    """Steps in order, and every buffer that they touch, by name; constants are from `store`."""
 
     graph: Graph
+    store: Store
     groups: tuple[Group, ...]
     steps: tuple[Step, ...]
     buffers: Mapping[str, Buffer]

@@ -8,24 +8,27 @@ Non-goals: bands of rows (`bands`); both together are chosen in `choose`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tessera.errors import TesseraError
-from tessera.plan.graph import Node, Tensor
+from tessera.plan.compress.measure import Stored
+from tessera.plan.graph import Node
 from tessera.plan.tiles.bands import Piece
 from tessera.plan.tiles.boxes import input_boxes
 from tessera.plan.tiles.schedule import blocks_of
-from tessera.plan.tiles.steps import aligned, volume
+from tessera.plan.tiles.steps import Box, aligned, volume, whole
 from tessera.plan.tiles.units import Item, Units
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Constants that one step reads: bytes decrypted, and bytes that they take in the arena."""
+    """Constants that one step reads: bytes decrypted, code words decoded, and bytes that they take
+    in the arena."""
 
     loaded: int
     size: int
+    decoded: int = 0
 
 
 def _constants(node: Node) -> dict[str, int]:
@@ -43,16 +46,21 @@ def piece_blocks(units: Units, piece: Piece, blocks: int) -> tuple[Block, ...]:
     for channels in blocks_of(units, piece, blocks):
         boxes = input_boxes(node, tensors, piece.rows, channels)
         places = _constants(node)
-        bytes_of = [volume(boxes[places[n]]) * tensors[n].dtype.bytes for n in names]
-        found.append(Block(sum(bytes_of), sum(map(aligned, bytes_of))))
+        found.append(_block(units, {name: boxes[places[name]] for name in names}))
     return tuple(found)
+
+
+def _block(units: Units, boxes: Mapping[str, Box]) -> Block:
+    tensors = units.graph.tensors
+    kept = sum((units.store.of(name, box) for name, box in boxes.items()), Stored(0))
+    sizes = (volume(box) * tensors[name].dtype.bytes for name, box in boxes.items())
+    return Block(kept.bytes, sum(map(aligned, sizes)), kept.words)
 
 
 def whole_block(units: Units, items: Sequence[Item]) -> Block:
     """All constants of some items as one block, each once."""
     names = dict.fromkeys(name for one in items for name in units.constants(one))
-    tensors: list[Tensor] = [units.graph.tensors[name] for name in names]
-    return Block(sum(t.bytes for t in tensors), sum(aligned(t.bytes) for t in tensors))
+    return _block(units, {name: whole(units.graph.tensors[name].shape) for name in names})
 
 
 def pipeline(loads: Sequence[float], computes: Sequence[float], ahead: bool) -> float:

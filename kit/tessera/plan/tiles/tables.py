@@ -23,6 +23,8 @@ from tessera.plan.tiles.steps import Step
 from tessera.plan.tiles.stream import Block, piece_blocks
 from tessera.plan.tiles.units import Item, Units
 
+_NONE = Counts()
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
@@ -52,22 +54,22 @@ class ItemTable:
 class BlockTable:
     """The blocks in which an item's constants come; `count` 0 for an item without constants.
 
-    `loaded`: bytes of all of them, `first_loaded`: of the first. In the arena take the `largest`,
-    the `first`, the `last` and at most two neighbours (`pair`) so many bytes. `last_share`: the
-    last one's part of the output channels. `again`: each reads the whole input. `pairs`: (share of
-    one, bytes loaded for the next, how often) of the neighbours.
+    `loads`: what loading all of them does, `first_load`: loading the first. In the arena
+    take the `largest`, the `first`, the `last` and at most two neighbours (`pair`) so many bytes.
+    `last_share`: the last one's part of the output channels. `again`: each reads the whole input.
+    `pairs`: (share of one, what loading the next does, how often) of the neighbours.
     """
 
     count: int = 0
-    loaded: int = 0
-    first_loaded: int = 0
+    loads: Counts = _NONE
+    first_load: Counts = _NONE
     largest: int = 0
     first: int = 0
     last: int = 0
     pair: int = 0
     last_share: float = 1.0
     again: bool = False
-    pairs: tuple[tuple[float, int, int], ...] = ()
+    pairs: tuple[tuple[float, Counts, int], ...] = ()
 
 
 class Tables:
@@ -135,14 +137,15 @@ class Tables:
             return BlockTable()
         channels = [1 if one is None else one.size for one in blocks_of(self.units, piece, blocks)]
         shares = [one / sum(channels) for one in channels]
-        loaded, sizes = [one.loaded for one in found], [one.size for one in found]
-        pairs: dict[tuple[float, int], int] = {}
-        for pair in zip(shares, loaded[1:], strict=False):
+        loads = [Counts(one.loaded, switches=1, decoded=one.decoded) for one in found]
+        sizes = [one.size for one in found]
+        pairs: dict[tuple[float, Counts], int] = {}
+        for pair in zip(shares, loads[1:], strict=False):
             pairs[pair] = pairs.get(pair, 0) + 1
         return BlockTable(
             count=len(found),
-            loaded=sum(loaded),
-            first_loaded=loaded[0],
+            loads=sum(loads, Counts()),
+            first_load=loads[0],
             largest=max(sizes),
             first=sizes[0],
             last=sizes[-1],

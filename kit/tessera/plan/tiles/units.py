@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from tessera.errors import TesseraError
 from tessera.plan.graph import Graph, Node
+from tessera.plan.store import Store
 from tessera.plan.tiles.rows import SAME_ROWS
 from tessera.plan.tiles.steps import aligned
 
@@ -45,6 +46,7 @@ class Units:
     """A graph cut into units; unit u is the items `bounds[u]` up to `bounds[u + 1]`."""
 
     graph: Graph
+    store: Store
     items: tuple[Item, ...]
     bounds: tuple[int, ...]
     storage_of: Mapping[str, str]
@@ -119,8 +121,8 @@ def _refuse_odd(graph: Graph) -> None:
             )
 
 
-def units_of(graph: Graph) -> Units:
-    """Items, units and storages of a graph, in its own order.
+def units_of(graph: Graph, packed: bool = False) -> Units:
+    """Items, units and storages of a graph, in its own order; constants are stored plain or packed.
 
     Raises `TesseraError` for outputs that are constants.
     """
@@ -151,4 +153,4 @@ def units_of(graph: Graph) -> Units:
     for name in graph.outputs:
         last[storage_of[name]] = len(items)
     storages = {name: Storage(name, size[name], first[name], last[name]) for name in first}
-    return Units(graph, items, tuple(bounds), storage_of, storages)
+    return Units(graph, Store(graph, packed), items, tuple(bounds), storage_of, storages)
