@@ -51,19 +51,28 @@ def _run(*words: str | Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def _to_object(source: Path, target: Path, *more: str) -> Path:
-    includes = [f"-I{path}" for path in INCLUDES]
-    _run(compiler(), *STRICT, *SANITIZE, *more, *includes, "-c", source, "-o", target)
+def _to_object(source: Path, target: Path, includes: Sequence[Path], *more: str) -> Path:
+    folders = [f"-I{path}" for path in includes]
+    _run(compiler(), *STRICT, *SANITIZE, *more, *folders, "-c", source, "-o", target)
     return target
 
 
 @functools.cache
-def _object(source: Path) -> Path:
+def _object(source: Path, includes: tuple[Path, ...], flags: tuple[str, ...]) -> Path:
     """The source as committed, compiled once per run."""
-    return _to_object(source, Path(_SCRATCH.name) / f"{next(_numbers)}.o", "-Werror")
+    target = Path(_SCRATCH.name) / f"{next(_numbers)}.o"
+    return _to_object(source, target, includes, "-Werror", *flags)
 
 
-def compile_c(folder: Path, sources: Sequence[Path], edits: Sequence[Edit] = ()) -> Path:
+def compile_c(
+    folder: Path,
+    sources: Sequence[Path],
+    edits: Sequence[Edit] = (),
+    *,
+    includes: tuple[Path, ...] = INCLUDES,
+    flags: tuple[str, ...] = (),
+    libraries: Sequence[str] = (),
+) -> Path:
     """A program from the sources. Each edit must match exactly once: it breaks the code on purpose.
 
     Broken code is compiled without warnings as errors (a dropped check may leave a name unused).
@@ -79,11 +88,11 @@ def compile_c(folder: Path, sources: Sequence[Path], edits: Sequence[Edit] = ())
         if mine:
             copy = folder / f"{next(_numbers)}.c"
             copy.write_text(text, encoding="utf-8")
-            objects.append(_to_object(copy, copy.with_suffix(".o")))
+            objects.append(_to_object(copy, copy.with_suffix(".o"), includes, *flags))
         else:
-            objects.append(_object(source))
+            objects.append(_object(source, includes, flags))
     program = folder / f"{next(_numbers)}.out"
-    _run(compiler(), *SANITIZE, *objects, "-o", program)
+    _run(compiler(), *SANITIZE, *objects, "-o", program, *libraries)
     return program
 
 

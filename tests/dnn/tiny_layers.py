@@ -14,11 +14,12 @@ from c_runtime import DNN, STRICT, compiler
 from numpy.typing import NDArray
 
 RUNTIME = DNN / "runtime"
-SOURCES = [*sorted(RUNTIME.glob("tl_*.c")), *sorted(RUNTIME.glob("tm_*.c"))]
+SOURCES = [one for kind in ("tl", "tq", "tm") for one in sorted(RUNTIME.glob(f"{kind}_*.c"))]
 FLAGS = (*STRICT, "-O2", "-ffp-contract=off", "-Wno-psabi", "-Werror")
 LANES = 8
 POISON = np.float32(np.nan)
 """Lies wherever nothing was put: who reads it, or writes over it, is seen."""
+POISON_BYTE = 0x5B
 
 Array = NDArray[np.float32]
 
@@ -68,18 +69,50 @@ class Filter(ctypes.Structure):
     )
 
 
+class Number(ctypes.Structure):
+    """`struct tq_number`."""
+
+    _fields_ = (("zero", ctypes.c_int32), ("is_signed", ctypes.c_bool))
+
+
+class IntegerFilter(ctypes.Structure):
+    """`struct tq_filter`."""
+
+    _fields_ = (
+        ("window", Window),
+        ("in_channels", ctypes.c_uint32),
+        ("out_channels", ctypes.c_uint32),
+        ("weights", ctypes.c_void_p),
+        ("bias", ctypes.c_void_p),
+        ("multipliers", ctypes.c_void_p),
+        ("x", Number),
+        ("y", Number),
+    )
+
+
+class Mean(ctypes.Structure):
+    """`struct tq_mean`."""
+
+    _fields_ = (("ratio", ctypes.c_float), ("x", Number), ("y", Number))
+
+
+class Real(ctypes.Structure):
+    """`struct tq_real`."""
+
+    _fields_ = (("scale", ctypes.c_float), ("number", Number))
+
+
 @dataclass(slots=True)
 class Held:
     """Rows and channels of a tensor in a buffer of their own, with its view."""
 
-    memory: Array
+    memory: NDArray[Any]
     view: View
 
-    def rows(self, part: Part) -> Array:
+    def rows(self, part: Part) -> NDArray[Any]:
         """What lies there of a part: channels by rows by columns."""
-        out = np.empty(
-            (part.channel_end - part.channel, part.row_end - part.row, self.view.width), "<f4"
-        )
+        shape = (part.channel_end - part.channel, part.row_end - part.row, self.view.width)
+        out = np.empty(shape, self.memory.dtype)
         for c in range(out.shape[0]):
             for r in range(out.shape[1]):
                 out[c, r] = self.memory[self.at(part.channel + c, part.row + r)]
@@ -92,11 +125,17 @@ class Held:
 
 
 def hold(
-    tensor: Array, channels: range, rows: range, *, ring: int | None = None, fill: bool = True
+    tensor: NDArray[Any],
+    channels: range,
+    rows: range,
+    *,
+    ring: int | None = None,
+    fill: bool = True,
 ) -> Held:
     """A buffer with these channels and rows of `tensor` (none, without `fill`)."""
     slots = ring or len(rows)
-    memory = np.full((len(channels), slots, tensor.shape[2]), POISON, "<f4")
+    poison = POISON if tensor.dtype.kind == "f" else POISON_BYTE
+    memory = np.full((len(channels), slots, tensor.shape[2]), poison, tensor.dtype)
     view = View(
         memory.ctypes.data, channels.start, rows.start, slots, tensor.shape[2], ring is not None
     )
@@ -107,7 +146,7 @@ def hold(
     return held
 
 
-def pack(weights: Array, channels: range, per_group: int) -> Array:
+def pack(weights: NDArray[Any], channels: range, per_group: int) -> NDArray[Any]:
     """Weights (out, in, rows, columns) of `channels`, as tl_conv() reads them; poison behind."""
     parts = []
     at = channels.start
@@ -115,29 +154,33 @@ def pack(weights: Array, channels: range, per_group: int) -> Array:
         end = min(at + LANES, channels.stop, (at // per_group + 1) * per_group)
         parts.append(np.moveaxis(weights[at:end], 0, -1).reshape(-1))
         at = end
-    return np.concatenate([*parts, np.full(LANES, POISON)]).astype("<f4")
+    poison = POISON if weights.dtype.kind == "f" else POISON_BYTE
+    return np.concatenate([*parts, np.full(LANES, poison)]).astype(weights.dtype)
 
 
 def library(folder: Path, edit: tuple[str, str, str] | None = None) -> Any:
-    """All tiny layers; `edit` (file, old, new) breaks them on purpose."""
-    sources = []
-    for source in SOURCES:
-        if edit is not None and source.name == edit[0]:
+    """All tiny layers; `edit` (file, old, new) breaks a source or a header on purpose."""
+    runtime, flags = RUNTIME, FLAGS
+    if edit is not None:
+        runtime = folder / "runtime"
+        runtime.mkdir()
+        for source in (*SOURCES, *RUNTIME.glob("*.h")):
             text = source.read_text(encoding="utf-8")
-            assert text.count(edit[1]) == 1, edit
-            copy = folder / source.name
-            copy.write_text(text.replace(edit[1], edit[2]), encoding="utf-8")
-            sources.append(copy)
-        else:
-            sources.append(source)
+            if source.name == edit[0]:
+                assert text.count(edit[1]) == 1, edit
+                text = text.replace(edit[1], edit[2])
+            (runtime / source.name).write_text(text, encoding="utf-8")
+        # A broken one may leave a name unused
+        flags = tuple(flag for flag in FLAGS if flag != "-Werror")
     program = folder / "tl.so"
-    words = [compiler(), *FLAGS, f"-I{RUNTIME}", "-shared", "-fPIC", *sources, "-o", program]
+    sources = [runtime / source.name for source in SOURCES]
+    words = [compiler(), *flags, f"-I{runtime}", "-shared", "-fPIC", *sources, "-o", program]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return ctypes.CDLL(str(program))
 
 
-def pointer(array: Array) -> ctypes.c_void_p:
+def pointer(array: NDArray[Any]) -> ctypes.c_void_p:
     """To its first element."""
     return ctypes.c_void_p(array.ctypes.data)
 

@@ -6,12 +6,17 @@
  * paddings are alike to this, where vectors along a row would not fill up in
  * the small planes of late layers.
  */
-#include "tl_layers.h"
+#include "tl_taps.h"
 #include "tl_vector.h"
 
+/* As many as have room in registers: two vectors of sums for each */
+#ifdef __aarch64__
 #define PIXELS	8
+#else
+#define PIXELS	6
+#endif
 
-/* What is made now: some lanes of one row */
+/* What is made now: some lanes of one row, or of rows that lie in one piece */
 struct job {
 	const struct tl_filter *filter;
 	const struct tl_view *x;
@@ -19,27 +24,11 @@ struct job {
 	uint32_t lanes;
 	uint32_t first_input;	/* channel of the group */
 	uint32_t row;		/* of the output */
+	uint32_t in_width;
+	uint32_t out_width;
+	struct tl_taps rows;
+	struct tl_pair bias;
 };
-
-/* Kernel rows whose input row exists: [first, end) */
-static void rows_inside(const struct tl_window *window, uint32_t row,
-			uint32_t *first, uint32_t *end)
-{
-	int64_t top = (int64_t)row * window->stride_rows - window->pad_rows;
-	uint32_t i = 0;
-
-	*first = window->kernel_rows;
-	*end = 0;
-	for (i = 0; i < window->kernel_rows; i++) {
-		int64_t at = top + (int64_t)i * window->dilation_rows;
-
-		if (at < 0 || at >= window->in_rows)
-			continue;
-		if (*first > i)
-			*first = i;
-		*end = i + 1;
-	}
-}
 
 static const float *input_row(const struct job *job, uint32_t channel,
 			      uint32_t kernel_row)
@@ -47,39 +36,43 @@ static const float *input_row(const struct job *job, uint32_t channel,
 	const struct tl_window *window = &job->filter->window;
 
 	return tl_row(job->x, job->first_input + channel,
-		      job->row * window->stride_rows +
-		      kernel_row * window->dilation_rows - window->pad_rows);
+		      (uint32_t)(job->rows.start +
+				 (int64_t)kernel_row * window->dilation_rows));
 }
 
-/* PIXELS columns from `column` on, none of whose windows meets padding */
-static void inner(const struct job *job, uint32_t column,
-		  tl_vector sums[PIXELS])
+/* `count` columns from `column` on, none of whose windows meets padding */
+static inline __attribute__((always_inline)) void
+inner(const struct job *job, uint32_t column, uint32_t count,
+      struct tl_pair sums[PIXELS])
 {
 	const struct tl_window *window = &job->filter->window;
 	uint32_t taps = window->kernel_rows * window->kernel_columns;
 	uint32_t stride = window->stride_columns;
 	uint32_t start = column * stride - window->pad_columns;
-	uint32_t first = 0;
-	uint32_t end = 0;
 	uint32_t c = 0;
 	uint32_t i = 0;
 	uint32_t j = 0;
 	uint32_t p = 0;
 
-	rows_inside(window, job->row, &first, &end);
 	for (c = 0; c < job->filter->in_channels; c++) {
 		const float *w = job->weights + (size_t)c * taps * TL_LANES;
 
-		for (i = first; i < end; i++) {
+		for (i = job->rows.first; i < job->rows.end; i++) {
 			const float *x = input_row(job, c, i) + start;
 			const float *v = w + (size_t)i * TL_LANES *
 					     window->kernel_columns;
 
 			for (j = 0; j < window->kernel_columns; j++) {
-				tl_vector weight = tl_load(v + j * TL_LANES);
+				struct tl_pair weight = tl_load_pair(v);
 
-				for (p = 0; p < PIXELS; p++)
-					sums[p] += weight * x[p * stride];
+				v += TL_LANES;
+#pragma GCC unroll 8
+				for (p = 0; p < count; p++) {
+					sums[p].low += weight.low *
+						       x[p * stride];
+					sums[p].high += weight.high *
+							x[p * stride];
+				}
 				x += window->dilation_columns;
 			}
 		}
@@ -87,89 +80,125 @@ static void inner(const struct job *job, uint32_t column,
 }
 
 /* Any number of lanes, one column, padding or not */
-static void single(const struct job *job, uint32_t column, tl_vector *sum)
+static inline __attribute__((always_inline)) struct tl_pair
+single(const struct job *job, uint32_t column, uint32_t lanes)
 {
 	const struct tl_window *window = &job->filter->window;
 	uint32_t taps = window->kernel_rows * window->kernel_columns;
-	int64_t left = (int64_t)column * window->stride_columns -
-		       window->pad_columns;
-	uint32_t first = 0;
-	uint32_t end = 0;
+	struct tl_taps columns = tl_taps_of_column(window, column,
+						   job->in_width);
+	struct tl_pair sum = job->bias;
 	uint32_t c = 0;
 	uint32_t i = 0;
 	uint32_t j = 0;
 
-	rows_inside(window, job->row, &first, &end);
-	for (c = 0; c < job->filter->in_channels; c++) {
-		const float *w = job->weights + (size_t)c * taps * job->lanes;
+	for (c = 0; c < job->filter->in_channels; c++)
+	for (i = job->rows.first; i < job->rows.end; i++) {
+		const float *x = input_row(job, c, i);
+		const float *v = job->weights + lanes *
+			((size_t)c * taps + (size_t)i * window->kernel_columns);
 
-		for (i = first; i < end; i++) {
-			const float *x = input_row(job, c, i);
-			const float *v = w + (size_t)i * job->lanes *
-					     window->kernel_columns;
+		for (j = columns.first; j < columns.end; j++) {
+			struct tl_pair weight =
+				tl_load_some_pair(v + j * lanes, lanes);
+			float value = x[columns.start + (int64_t)j *
+					window->dilation_columns];
 
-			for (j = 0; j < window->kernel_columns; j++) {
-				int64_t at = left + (int64_t)j *
-						    window->dilation_columns;
-
-				if (at < 0 || at >= job->x->width)
-					continue;
-				*sum += tl_load_some(v + j * job->lanes,
-						     job->lanes) * x[at];
-			}
+			sum.low += weight.low * value;
+			sum.high += weight.high * value;
 		}
 	}
+
+	return sum;
 }
 
-/* Columns [from, to) of which no window meets padding */
-static void columns_inside(const struct job *job, uint32_t out_width,
-			   uint32_t *from, uint32_t *to)
+static void put(const struct job *job, float *rows[TL_LANES], uint32_t column,
+		const struct tl_pair *sum)
 {
-	const struct tl_window *window = &job->filter->window;
-	uint32_t stride = window->stride_columns;
-	int64_t reach = (int64_t)(window->kernel_columns - 1) *
-			window->dilation_columns;
-	int64_t last = (int64_t)job->x->width + window->pad_columns - reach - 1;
+	float each[TL_LANES];
+	uint32_t lane = 0;
 
-	*from = (window->pad_columns + stride - 1) / stride;
-	*to = last < 0 ? 0 : (uint32_t)(last / stride) + 1;
-	if (*to > out_width)
-		*to = out_width;
-	if (*from > *to)
-		*from = *to;
+	memcpy(each, sum, sizeof(each));
+	for (lane = 0; lane < job->lanes; lane++)
+		rows[lane][column] = each[lane];
+}
+
+static void put_single(const struct job *job, float *rows[TL_LANES],
+		       uint32_t column)
+{
+	struct tl_pair sum;
+
+	if (job->lanes == TL_LANES)
+		sum = single(job, column, TL_LANES);
+	else
+		sum = single(job, column, job->lanes);
+	put(job, rows, column, &sum);
+}
+
+/* Columns of which no window meets padding, for all lanes */
+static inline __attribute__((always_inline)) void
+put_many(const struct job *job, float *rows[TL_LANES], uint32_t column,
+	 uint32_t count)
+{
+	struct tl_pair sums[PIXELS];
+	uint32_t p = 0;
+
+#pragma GCC unroll 8
+	for (p = 0; p < count; p++)
+		sums[p] = job->bias;
+	inner(job, column, count, sums);
+#pragma GCC unroll 8
+	for (p = 0; p < count; p++)
+		put(job, rows, column + p, &sums[p]);
 }
 
 /* The lanes of one row, from `channel` on */
 static void make_row(const struct job *job, const struct tl_view *y,
-		     uint32_t channel, const tl_vector *bias)
+		     uint32_t channel)
 {
 	float *rows[TL_LANES] = { NULL };
-	tl_vector sums[PIXELS];
-	uint32_t from = 0;
-	uint32_t to = 0;
 	uint32_t column = 0;
 	uint32_t lane = 0;
-	uint32_t p = 0;
+	uint32_t from = 0;
+	uint32_t to = 0;
 
 	for (lane = 0; lane < job->lanes; lane++)
 		rows[lane] = tl_row(y, channel + lane, job->row);
-	columns_inside(job, y->width, &from, &to);
+	tl_columns_inside(&job->filter->window, job->in_width, job->out_width,
+			  &from, &to);
+	if (job->lanes < TL_LANES)
+		from = to = job->out_width;
 
-	while (column < y->width) {
-		bool many = job->lanes == TL_LANES && column >= from &&
-			    column + PIXELS <= to;
-		uint32_t count = many ? PIXELS : 1;
+	for (column = 0; column < from; column++)
+		put_single(job, rows, column);
+	for (; column + PIXELS <= to; column += PIXELS)
+		put_many(job, rows, column, PIXELS);
+	/* Some again is cheaper than one by one, and gives the same */
+	if (column < to && to - from >= PIXELS) {
+		put_many(job, rows, to - PIXELS, PIXELS);
+		column = to;
+	}
+	for (; column + 4 <= to; column += 4)
+		put_many(job, rows, column, 4);
+	for (; column < to; column++)
+		put_many(job, rows, column, 1);
+	for (; column < job->out_width; column++)
+		put_single(job, rows, column);
+}
 
-		for (p = 0; p < count; p++)
-			sums[p] = *bias;
-		if (many)
-			inner(job, column, sums);
-		else
-			single(job, column, &sums[0]);
-		for (lane = 0; lane < job->lanes; lane++)
-			for (p = 0; p < count; p++)
-				rows[lane][column + p] = sums[p][lane];
-		column += count;
+static void make_rows(struct job *job, const struct tl_view *y,
+		      const struct tl_part *part, uint32_t channel)
+{
+	const struct tl_window *window = &job->filter->window;
+	bool flat = tl_is_flat(window, job->x, y, part);
+	uint32_t times = flat ? part->row_end - part->row : 1;
+
+	job->in_width = job->x->width * times;
+	job->out_width = y->width * times;
+	for (job->row = part->row; job->row < part->row_end;
+	     job->row += times) {
+		job->rows = tl_taps_of_row(window, job->row);
+		make_row(job, y, channel);
 	}
 }
 
@@ -185,16 +214,17 @@ void tl_conv(const struct tl_filter *filter, const struct tl_view *x,
 	while (channel < part->channel_end) {
 		uint32_t group = channel / filter->out_channels;
 		uint32_t left = (group + 1) * filter->out_channels - channel;
-		tl_vector bias;
+		uint32_t done = channel - part->channel;
 
 		if (left > part->channel_end - channel)
 			left = part->channel_end - channel;
 		job.lanes = left < TL_LANES ? left : TL_LANES;
 		job.first_input = group * filter->in_channels;
-		bias = tl_load_some(filter->bias + channel - part->channel,
-				    job.lanes);
-		for (job.row = part->row; job.row < part->row_end; job.row++)
-			make_row(&job, y, channel, &bias);
+		job.bias = (struct tl_pair){ .low = { 0 } };
+		if (filter->bias)
+			job.bias = tl_load_some_pair(filter->bias + done,
+						     job.lanes);
+		make_rows(&job, y, part, channel);
 		job.weights += taps * job.lanes;
 		channel += job.lanes;
 	}

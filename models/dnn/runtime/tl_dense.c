@@ -7,6 +7,12 @@
 /* Sums that do not wait for each other */
 #define CHAINS	4
 
+static inline void add(struct tl_pair *sum, float x, struct tl_pair weights)
+{
+	sum->low += x * weights.low;
+	sum->high += x * weights.high;
+}
+
 void tl_dense(const float *weights, const float *bias, const float *x,
 	      uint32_t inputs, float *y, uint32_t outputs)
 {
@@ -17,23 +23,25 @@ void tl_dense(const float *weights, const float *bias, const float *x,
 	while (done < outputs) {
 		uint32_t lanes = outputs - done < TL_LANES ? outputs - done
 							   : TL_LANES;
-		tl_vector sums[CHAINS] = { { 0 } };
+		struct tl_pair sums[CHAINS] = { { .low = { 0 } } };
 
-		sums[0] = tl_load_some(bias + done, lanes);
-		if (lanes == TL_LANES)
-			for (i = 0; i + CHAINS <= inputs; i += CHAINS)
-				for (k = 0; k < CHAINS; k++)
-					sums[k] += x[i + k] *
-						   tl_load(weights +
-							   (size_t)(i + k) *
-							   TL_LANES);
-		else
-			i = 0;
+		if (bias)
+			sums[0] = tl_load_some_pair(bias + done, lanes);
+		i = 0;
+		for (; lanes == TL_LANES && i + CHAINS <= inputs; i += CHAINS)
+#pragma GCC unroll 4
+			for (k = 0; k < CHAINS; k++)
+				add(&sums[k], x[i + k],
+				    tl_load_pair(weights +
+						 (size_t)(i + k) * TL_LANES));
 		for (; i < inputs; i++)
-			sums[0] += x[i] * tl_load_some(weights +
-						       (size_t)i * lanes,
-						       lanes);
-		sums[0] = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+			add(&sums[0], x[i],
+			    tl_load_some_pair(weights + (size_t)i * lanes,
+					      lanes));
+		sums[0].low = (sums[0].low + sums[1].low) +
+			      (sums[2].low + sums[3].low);
+		sums[0].high = (sums[0].high + sums[1].high) +
+			       (sums[2].high + sums[3].high);
 		memcpy(y + done, &sums[0], lanes * sizeof(float));
 		weights += (size_t)inputs * lanes;
 		done += lanes;

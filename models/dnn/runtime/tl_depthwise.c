@@ -28,8 +28,8 @@ static void add_kernel_row(const struct tl_window *window, const float *w,
 			continue;
 		at = x + ((size_t)from * stride + shift - pad);
 		column = from;
-		for (; stride == 1 && column + TL_LANES <= to;
-		     column += TL_LANES, at += TL_LANES)
+		for (; stride == 1 && column + TL_HALF <= to;
+		     column += TL_HALF, at += TL_HALF)
 			tl_store(y + column, tl_load(y + column) +
 				 tl_load(at) * w[j]);
 		for (; column < to; column++, at += stride)
@@ -68,12 +68,13 @@ void tl_depthwise(const struct tl_filter *filter, const struct tl_view *x,
 
 	for (channel = part->channel; channel < part->channel_end; channel++) {
 		uint32_t index = channel - part->channel;
+		float bias = filter->bias ? filter->bias[index] : 0.0f;
 
 		for (row = part->row; row < part->row_end; row++) {
 			float *out = tl_row(y, channel, row);
 
 			for (column = 0; column < y->width; column++)
-				out[column] = filter->bias[index];
+				out[column] = bias;
 			make_row(filter, x, filter->weights +
 				 (size_t)index * taps, channel, row, out,
 				 y->width);

@@ -82,9 +82,9 @@ void tl_move(const struct tl_view *x, uint32_t from_channel,
 
 	for (c = part->channel; c < part->channel_end; c++)
 		for (row = part->row; row < part->row_end; row++)
-			memcpy(tl_row(y, c, row),
-			       tl_row(x, c - part->channel + from_channel, row),
-			       y->width * sizeof(float));
+			memmove(tl_row(y, c, row),
+				tl_row(x, c - part->channel + from_channel,
+				       row), y->width * sizeof(float));
 }
 
 void tl_upsample(uint32_t factor, const struct tl_view *x,

@@ -35,7 +35,7 @@ struct tl_filter {
 	uint32_t in_channels;	/* of a group */
 	uint32_t out_channels;	/* of a group */
 	const float *weights;
-	const float *bias;	/* of the first channel of the part */
+	const float *bias;	/* of the part's channels, or NULL */
 };
 
 /*
@@ -58,7 +58,7 @@ void tl_depthwise(const struct tl_filter *filter, const struct tl_view *x,
 
 /*
  * y = weights times x plus bias: `inputs` numbers to the part's channels, both
- * without gaps. Weights are packed as for tl_conv().
+ * without gaps. Weights are packed as for tl_conv(); bias may be NULL.
  */
 void tl_dense(const float *weights, const float *bias, const float *x,
 	      uint32_t inputs, float *y, uint32_t outputs);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Vectors of TL_LANES numbers, as compilers for Arm and x86 have them */
+/*
+ * Vectors of TL_LANES numbers, as compilers for Arm and x86 have them: two of
+ * four, because one of eight would lie in memory where registers are shorter.
+ */
 #ifndef TL_VECTOR_H
 #define TL_VECTOR_H
 
@@ -7,28 +10,46 @@
 
 #include "tl_layers.h"
 
-typedef float tl_vector __attribute__((vector_size(4 * TL_LANES)));
+#define TL_HALF	(TL_LANES / 2)
 
-static inline tl_vector tl_load(const float *from)
+typedef float tl_half __attribute__((vector_size(4 * TL_HALF)));
+
+struct tl_pair {
+	tl_half low;
+	tl_half high;
+};
+
+static inline tl_half tl_load(const float *from)
 {
-	tl_vector v;
+	tl_half v;
 
 	memcpy(&v, from, sizeof(v));
 	return v;
 }
 
-/* The first `count` lanes; the others are 0 */
-static inline tl_vector tl_load_some(const float *from, uint32_t count)
-{
-	tl_vector v = { 0 };
-
-	memcpy(&v, from, count * sizeof(float));
-	return v;
-}
-
-static inline void tl_store(float *to, tl_vector v)
+static inline void tl_store(float *to, tl_half v)
 {
 	memcpy(to, &v, sizeof(v));
+}
+
+static inline struct tl_pair tl_load_pair(const float *from)
+{
+	return (struct tl_pair){ tl_load(from), tl_load(from + TL_HALF) };
+}
+
+/* The first `count` lanes; the others are 0 */
+static inline struct tl_pair tl_load_some_pair(const float *from,
+					       uint32_t count)
+{
+	float lanes[TL_LANES] = { 0 };
+	uint32_t i = 0;
+
+	if (count == TL_LANES)
+		return tl_load_pair(from);
+	for (i = 0; i < count; i++)
+		lanes[i] = from[i];
+
+	return tl_load_pair(lanes);
 }
 
 #endif /* TL_VECTOR_H */

@@ -92,7 +92,7 @@ struct tx_machine {
 	/* Private */
 	const struct tx_manifest *manifest;
 	uint8_t *arena;
-	const uint32_t *code;
+	uint32_t *code;
 	uint8_t *packed;
 	uint32_t block;		/* of code, that is run or asked for */
 	uint32_t last;		/* block of this part */

@@ -8,7 +8,8 @@
  * also changes every byte right after it was read, the worst moment.
  *
  * FAKE_TEE_FAIL_AT=n lets the n-th allocation of the TA fail. The TA's heap is
- * TA_DATA_SIZE; what it still holds when the process ends is an error.
+ * TA_DATA_SIZE; what it still holds when the process ends is an error. With
+ * FAKE_TEE_WIPED set, so is freeing memory that is not all zero.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include <tee_client_api.h>
 #include <tee_internal_api.h>
 
+#include "fake_tee.h"
 #include "user_ta_header_defines.h"
 
 /* The TA's view of one memory reference: pages of their own */
@@ -33,11 +35,36 @@ struct window {
 static struct window windows[4];
 static size_t heap_used;
 static unsigned int allocations;
+static int handles;
 
-static _Noreturn void stop(const char *why)
+_Noreturn void fake_stop(const char *why)
 {
 	fprintf(stderr, "fake TEE: %s\n", why);
 	exit(70);
+}
+
+static _Noreturn void stop(const char *why)
+{
+	fake_stop(why);
+}
+
+bool fake_may_allocate(void)
+{
+	const char *fail_at = getenv("FAKE_TEE_FAIL_AT");
+
+	return !fail_at || ++allocations != (unsigned int)atoi(fail_at);
+}
+
+void fake_count_handle(int change)
+{
+	handles += change;
+}
+
+__attribute__((weak)) uint32_t fake_direct(uint32_t command)
+{
+	(void)command;
+
+	return 0;
 }
 
 static void protect(const struct window *w, int access)
@@ -70,12 +97,11 @@ static void check_inside(const struct window *w, const void *p, size_t size)
 
 void *TEE_Malloc(size_t size, uint32_t hint)
 {
-	const char *fail_at = getenv("FAKE_TEE_FAIL_AT");
 	size_t *block = NULL;
 
 	if (hint != TEE_MALLOC_FILL_ZERO)
 		stop("unknown hint");
-	if (fail_at && ++allocations == (unsigned int)atoi(fail_at))
+	if (!fake_may_allocate())
 		return NULL;
 	if (size > TA_DATA_SIZE - heap_used)
 		return NULL;
@@ -91,9 +117,13 @@ void *TEE_Malloc(size_t size, uint32_t hint)
 void TEE_Free(void *p)
 {
 	size_t *block = p;
+	size_t i = 0;
 
 	if (!p)
 		return;
+	for (i = 0; getenv("FAKE_TEE_WIPED") && i < block[-2]; i++)
+		if (((uint8_t *)p)[i])
+			stop("the TA freed memory that was not wiped");
 	heap_used -= block[-2];
 	free(block - 2);
 }
@@ -118,6 +148,16 @@ void TEE_MemMove(void *to, const void *from, size_t size)
 		protect(source, PROT_NONE);
 	if (target)
 		protect(target, PROT_NONE);
+}
+
+void TEE_MemFill(void *to, uint8_t byte, size_t size)
+{
+	memset(to, byte, size);
+}
+
+int32_t TEE_MemCompare(const void *a, const void *b, size_t size)
+{
+	return memcmp(a, b, size);
 }
 
 /* Gives the TA a view of the client's bytes that ends where its pages end */
@@ -208,6 +248,11 @@ static TEEC_Result enter(TEEC_Session *session, int open, uint32_t command,
 	for (i = 0; op && i < 4; i++)
 		types |= give(op->paramTypes >> 4 * i & 15, op->params + i,
 			      params + i, windows + i) << 4 * i;
+	for (i = 0; op && !open && i < 4; i++)
+		if (fake_direct(command) >> i & 0x10)
+			protect(windows + i, PROT_READ | PROT_WRITE);
+		else if (fake_direct(command) >> i & 1)
+			protect(windows + i, PROT_READ);
 	if (open)
 		res = TA_OpenSessionEntryPoint(types, params,
 					       &session->ta_context);
@@ -235,6 +280,8 @@ void TEEC_FinalizeContext(TEEC_Context *context)
 	TA_DestroyEntryPoint();
 	if (heap_used)
 		stop("the TA still holds memory");
+	if (handles)
+		stop("the TA still holds handles");
 }
 
 TEEC_Result TEEC_OpenSession(TEEC_Context *context, TEEC_Session *session,

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Convolution of bytes: TL_LANES output channels by as many columns at a time */
+#include "tl_taps.h"
+#include "tq_vector.h"
+
+#define PIXELS	8
+
+/* What is made now: some lanes of one row, or of rows that lie in one piece */
+struct job {
+	const struct tq_filter *filter;
+	const struct tl_view *x;
+	const int8_t *weights;	/* of the lanes */
+	uint32_t lanes;
+	uint32_t first_input;	/* channel of the group */
+	uint32_t row;		/* of the output */
+	uint32_t in_width;
+	uint32_t out_width;
+	struct tl_taps rows;
+	struct tq_centre centre;
+	struct tq_range range;
+	struct tq_sums bias;
+	struct tq_multipliers multipliers;
+};
+
+static const uint8_t *input_row(const struct job *job, uint32_t channel,
+				uint32_t kernel_row)
+{
+	const struct tl_window *window = &job->filter->window;
+
+	return tq_row(job->x, job->first_input + channel,
+		      (uint32_t)(job->rows.start +
+				 (int64_t)kernel_row * window->dilation_rows));
+}
+
+/* The input at lane p of `x` meets the weights of all lanes */
+#define MEET(p)	tq_add_products(&sums[p], weight, \
+				__builtin_shufflevector(x, x, p, p, p, p, \
+							p, p, p, p))
+
+/* Columns from `column` on, none of whose windows meets padding */
+static inline __attribute__((always_inline)) void
+inner(const struct job *job, uint32_t column, uint32_t stride,
+      struct tq_sums sums[PIXELS])
+{
+	const struct tl_window *window = &job->filter->window;
+	uint32_t taps = window->kernel_rows * window->kernel_columns;
+	uint32_t start = column * stride - window->pad_columns;
+	uint32_t c = 0;
+	uint32_t i = 0;
+	uint32_t j = 0;
+
+	for (c = 0; c < job->filter->in_channels; c++) {
+		const int8_t *w = job->weights + (size_t)c * taps * TL_LANES;
+
+		for (i = job->rows.first; i < job->rows.end; i++) {
+			const uint8_t *from = input_row(job, c, i) + start;
+			const int8_t *v = w + (size_t)i * TL_LANES *
+					      window->kernel_columns;
+
+			for (j = 0; j < window->kernel_columns; j++) {
+				tq_shorts weight = tq_load_weights(v);
+				tq_shorts x = tq_load_centred(&job->centre,
+							      from, stride);
+
+				MEET(0);
+				MEET(1);
+				MEET(2);
+				MEET(3);
+				MEET(4);
+				MEET(5);
+				MEET(6);
+				MEET(7);
+				from += window->dilation_columns;
+				v += TL_LANES;
+			}
+		}
+	}
+}
+
+/* All lanes, one column, padding or not */
+static void single(const struct job *job, uint32_t column, struct tq_sums *sums)
+{
+	const struct tl_window *window = &job->filter->window;
+	uint32_t taps = window->kernel_rows * window->kernel_columns;
+	struct tl_taps columns = tl_taps_of_column(window, column,
+						   job->in_width);
+	struct tq_sums sum = *sums;
+	uint32_t c = 0;
+	uint32_t i = 0;
+	uint32_t j = 0;
+
+	for (c = 0; c < job->filter->in_channels; c++)
+	for (i = job->rows.first; i < job->rows.end; i++) {
+		const uint8_t *x = input_row(job, c, i);
+		const int8_t *v = job->weights + TL_LANES *
+			((size_t)c * taps + (size_t)i * window->kernel_columns);
+
+		for (j = columns.first; j < columns.end; j++) {
+			uint8_t byte = x[columns.start + (int64_t)j *
+					 window->dilation_columns];
+
+			tq_add_products(&sum, tq_load_weights(v + j * TL_LANES),
+					tq_all((int16_t)tq_centred(&job->centre,
+								   byte)));
+		}
+	}
+	*sums = sum;
+}
+
+/* As single(), for fewer lanes */
+static void some_lanes(const struct job *job, uint32_t column,
+		       struct tq_sums *sums)
+{
+	const struct tl_window *window = &job->filter->window;
+	struct tl_taps columns = tl_taps_of_column(window, column,
+						   job->in_width);
+	uint32_t lanes[TL_LANES];
+	uint32_t lane = 0;
+	uint32_t c = 0;
+	uint32_t i = 0;
+	uint32_t j = 0;
+
+	memcpy(lanes, sums, sizeof(lanes));
+	for (c = 0; c < job->filter->in_channels; c++)
+	for (i = job->rows.first; i < job->rows.end; i++)
+	for (j = columns.first; j < columns.end; j++) {
+		const uint8_t *x = input_row(job, c, i) + (columns.start +
+				   (int64_t)j * window->dilation_columns);
+		size_t tap = ((size_t)c * window->kernel_rows + i) *
+			     window->kernel_columns + j;
+		int32_t value = tq_centred(&job->centre, *x);
+
+		for (lane = 0; lane < job->lanes; lane++)
+			lanes[lane] += (uint32_t)(value *
+						  job->weights[tap * job->lanes
+							       + lane]);
+	}
+	memcpy(sums, lanes, sizeof(lanes));
+}
+
+static void put(const struct job *job, uint8_t *rows[TL_LANES],
+		uint32_t column, const struct tq_sums *sums)
+{
+	tq_bytes bytes = tq_result(&job->range, sums, &job->multipliers);
+	uint32_t lane = 0;
+
+	for (lane = 0; lane < job->lanes; lane++)
+		rows[lane][column] = bytes[lane];
+}
+
+static void put_single(const struct job *job, uint8_t *rows[TL_LANES],
+		       uint32_t column)
+{
+	struct tq_sums sums = job->bias;
+
+	if (job->lanes == TL_LANES)
+		single(job, column, &sums);
+	else
+		some_lanes(job, column, &sums);
+	put(job, rows, column, &sums);
+}
+
+static void put_many(const struct job *job, uint8_t *rows[TL_LANES],
+		     uint32_t column)
+{
+	struct tq_sums sums[PIXELS];
+	uint32_t p = 0;
+
+	for (p = 0; p < PIXELS; p++)
+		sums[p] = job->bias;
+	if (job->filter->window.stride_columns == 1)
+		inner(job, column, 1, sums);
+	else if (job->filter->window.stride_columns == 2)
+		inner(job, column, 2, sums);
+	else
+		inner(job, column, job->filter->window.stride_columns, sums);
+	for (p = 0; p < PIXELS; p++)
+		put(job, rows, column + p, &sums[p]);
+}
+
+/* The lanes of one row, from `channel` on */
+static void make_row(const struct job *job, const struct tl_view *y,
+		     uint32_t channel)
+{
+	uint8_t *rows[TL_LANES] = { NULL };
+	uint32_t column = 0;
+	uint32_t lane = 0;
+	uint32_t from = 0;
+	uint32_t to = 0;
+
+	for (lane = 0; lane < job->lanes; lane++)
+		rows[lane] = tq_row(y, channel + lane, job->row);
+	tl_columns_inside(&job->filter->window, job->in_width, job->out_width,
+			  &from, &to);
+	if (job->lanes < TL_LANES || to - from < PIXELS)
+		from = to = job->out_width;
+
+	for (column = 0; column < from; column++)
+		put_single(job, rows, column);
+	for (column = from; column + PIXELS <= to; column += PIXELS)
+		put_many(job, rows, column);
+	/* What is left, and some again: cheaper than one by one */
+	if (column < to)
+		put_many(job, rows, to - PIXELS);
+	for (column = to; column < job->out_width; column++)
+		put_single(job, rows, column);
+}
+
+static void make_rows(struct job *job, const struct tl_view *y,
+		      const struct tl_part *part, uint32_t channel)
+{
+	const struct tl_window *window = &job->filter->window;
+	bool flat = tl_is_flat(window, job->x, y, part);
+	uint32_t times = flat ? part->row_end - part->row : 1;
+
+	job->in_width = job->x->width * times;
+	job->out_width = y->width * times;
+	for (job->row = part->row; job->row < part->row_end;
+	     job->row += times) {
+		job->rows = tl_taps_of_row(window, job->row);
+		make_row(job, y, channel);
+	}
+}
+
+void tq_conv(const struct tq_filter *filter, const struct tl_view *x,
+	     const struct tl_view *y, const struct tl_part *part)
+{
+	size_t taps = (size_t)filter->window.kernel_rows *
+		      filter->window.kernel_columns * filter->in_channels;
+	struct job job = {
+		.filter = filter,
+		.x = x,
+		.weights = filter->weights,
+		.centre = tq_centre_of(&filter->x),
+		.range = tq_range_of(&filter->y),
+	};
+	uint32_t channel = part->channel;
+
+	while (channel < part->channel_end) {
+		uint32_t group = channel / filter->out_channels;
+		uint32_t left = (group + 1) * filter->out_channels - channel;
+		uint32_t done = channel - part->channel;
+
+		if (left > part->channel_end - channel)
+			left = part->channel_end - channel;
+		job.lanes = left < TL_LANES ? left : TL_LANES;
+		job.first_input = group * filter->in_channels;
+		job.bias = tq_load_sums(filter->bias ? filter->bias + done : NULL,
+					job.lanes);
+		job.multipliers = tq_load_multipliers(filter->multipliers + done,
+						      job.lanes);
+		make_rows(&job, y, part, channel);
+		job.weights += taps * job.lanes;
+		channel += job.lanes;
+	}
+}
