@@ -24,6 +24,7 @@ import numpy as np
 from tessera.plan import arena, zoo
 from tessera.plan.certificate.tiles import certify_plan
 from tessera.plan.execute import run
+from tessera.plan.fragment import GRANULE, TaSizes, demand_of
 from tessera.plan.graph import Graph
 from tessera.plan.make import make_plan
 from tessera.plan.prepare import Calibration, prepared
@@ -43,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--models", nargs="+", default=list(zoo.NAMES), choices=zoo.NAMES)
     parser.add_argument("--int8", action="store_true", help="quantised, run in integers")
+    parser.add_argument("--budget", type=int, help="bytes: this one instead of three")
     parser.add_argument("--no-run", action="store_true", help="plan and check, do not execute")
     parser.add_argument("--seed", type=int, default=0, help="of the input")
     parser.add_argument("-o", "--output", type=Path, default=Path("out/plan.json"))
@@ -63,7 +65,7 @@ def main() -> None:
         document["models"].append({"model": name, **row})
         print(name, *(f"{k}={v}" for k, v in row.items()), sep="  ", flush=True)
         whole = None if chosen.no_run else run(graph, zoo.sample(graph, chosen.seed))
-        for budget in budgets(chooser):
+        for budget in budgets(chooser) if chosen.budget is None else (chosen.budget,):
             plan = planned(chooser, budget)
             if whole is not None:
                 plan.update(compared(plan.pop("found"), whole, chosen.seed))
@@ -115,6 +117,7 @@ def planned(chooser: Chooser, budget: int | None) -> dict[str, Any]:
     return {
         "budget": budget,
         "peak": plan.peak,
+        "all_of_the_ta": demand_of(plan, TaSizes()).total * GRANULE,
         "largest_live_load": plan.offsets.load,
         "gap": plan.offsets.gap,
         "method": plan.offsets.method,

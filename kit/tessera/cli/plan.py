@@ -50,6 +50,15 @@ def plan(
     ] = False,
     inputs: Calibration = None,
     samples: Samples = 2,
+    rates: Annotated[
+        Path | None, typer.Option(help="Coefficients of the cost model, as JSON (docs/plan.md).")
+    ] = None,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Have Z3 prove the arena, and the tiles' rows.")
+    ] = False,
+    heights: Annotated[
+        str | None, typer.Option(help="With --confirm: input heights, LOW:HIGH; else 1:4096.")
+    ] = None,
     weights: DarknetWeights = None,
     dim: AxisSizes = None,
     csv: Annotated[
@@ -92,9 +101,9 @@ def plan(
     `tessera plan mobilenet_v1 --int8 --budget 2MiB`, `tessera plan mobilenet_v1 resnet18 --curve`,
     `tessera plan --csv buffers.csv --capacity 1048576 --out placed.csv`
 
-    Exit code 0: planned, and checked; 1: the check refuses it, or no placement fits the capacity;
-    2: bad input, or a budget that is too small; 3: no placement of the buffers was found that fits,
-    and none is known to be impossible.
+    Exit code 0: planned, and checked; 1: the check or Z3 refuses it, or no placement fits the
+    capacity; 2: bad input, or a budget that is too small; 3: no placement of the buffers was found
+    that fits, and none is known to be impossible, or Z3 could not say (--confirm).
     """
     asked = {
         "--csv": csv is not None,
@@ -106,6 +115,9 @@ def plan(
         "--reserve": reserve is not None,
         "--int8": int8,
         "--compressed": compressed,
+        "--rates": rates is not None,
+        "--confirm": confirm,
+        "--heights": heights is not None,
         "--inputs": inputs is not None,
     }
     _consistent({name for name, said in asked.items() if said}, bool(models))
@@ -113,25 +125,28 @@ def plan(
         effort = Budget(nodes, seconds)
         plan_buffers(csv, capacity, method, effort, seed, out, picture, as_json)
         return
-    from tessera.cli import plan_network  # noqa: PLC0415 - onnx takes a while to import
+    from tessera.cli import plan_confirm, plan_network  # noqa: PLC0415 - onnx takes a while
     from tessera.plan import prepare  # noqa: PLC0415
+    from tessera.plan.cost import Coefficients  # noqa: PLC0415
+    from tessera.plan.rates_file import read_rates  # noqa: PLC0415
     from tessera.plan.tiles.candidates import Space  # noqa: PLC0415
 
     limit = None if budget is None else size_of(budget, "--budget")
     given = prepare.Calibration(inputs, samples, seed) if int8 else None
     source = plan_network.Source(tuple(models or ()), weights, tuple(dim or ()), given)
+    coefficients = Coefficients() if rates is None else read_rates(rates)
     if curve:
-        plan_network.print_curve(source, out, picture, as_json)
+        plan_network.print_curve(source, coefficients, out, picture, as_json)
         return
     kept = None if reserve is None else size_of(reserve, "--reserve")
-    space = Space(packed=compressed)
-    shown = plan_network.Shown(explain, as_json, out, picture, spec, kept, space)
+    space = Space(packed=compressed, rates=coefficients)
+    over = plan_confirm.heights_of(heights or plan_confirm.HEIGHTS) if confirm else None
+    shown = plan_network.Shown(explain, as_json, out, picture, spec, kept, space, over)
     plan_network.print_plan(source, limit, minimise, shown)
 
 
-_OF_NETWORKS = frozenset(
-    {"--budget", "--minimise", "--explain", "--curve", "--int8", "--compressed"}
-)
+_OF_ONE_PLAN = frozenset(("--budget", "--minimise", "--explain", "--compressed", "--confirm"))
+_OF_NETWORKS = _OF_ONE_PLAN | {"--curve", "--int8", "--rates"}
 
 
 def _consistent(said: Set[str], models: bool) -> None:
@@ -145,6 +160,10 @@ def _consistent(said: Set[str], models: bool) -> None:
             "inputs are for measuring the ranges of int8",
             where="--inputs",
             remedy="say --int8 as well",
+        )
+    if "--heights" in said and "--confirm" not in said:
+        raise TesseraError(
+            "heights are what Z3 is asked about", where="--heights", remedy="say --confirm as well"
         )
     if "--spec" in said and said & {"--csv", "--curve"}:
         raise TesseraError(
@@ -167,7 +186,7 @@ def _consistent(said: Set[str], models: bool) -> None:
         raise TesseraError(
             "--minimise looks for the budget itself", where="--budget", remedy="give one of both"
         )
-    if "--curve" in said and said & {"--budget", "--minimise", "--explain", "--compressed"}:
+    if "--curve" in said and said & _OF_ONE_PLAN:
         raise TesseraError(
             "--curve tries many budgets itself", where="--curve", remedy="give it alone"
         )

@@ -9,19 +9,24 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from math import prod
 from pathlib import Path
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.status import Status
 from rich.table import Table
 
+from tessera.cli.plan_confirm import confirmed, exit_code, print_answers
+from tessera.cli.plan_confirm import document as answers
 from tessera.cli.sizes import words_of
-from tessera.errors import EXIT_OK, EXIT_UNMET, TesseraError
+from tessera.errors import EXIT_UNMET, TesseraError
 from tessera.plan import graph_load
 from tessera.plan.certificate.arena import Certificate
 from tessera.plan.certificate.tiles import certify_plan
+from tessera.plan.cost import Coefficients
 from tessera.plan.curve import Point, curve, curve_csv
 from tessera.plan.fragment import fragment
 from tessera.plan.graph import Graph
@@ -55,7 +60,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """How the plan is given out."""
+    """How the plan is given out. `heights`: confirm it with Z3, for these input heights."""
 
     explain: bool
     as_json: bool
@@ -64,10 +69,12 @@ class Shown:
     spec: Path | None = None
     reserve: int | None = None
     space: Space = field(default_factory=Space)
+    heights: tuple[int, int] | None = None
 
 
 def print_plan(source: Source, budget: int | None, minimise: bool, shown: Shown) -> None:
-    """Plan one network; exits with 1 when the check refuses the plan."""
+    """Plan one network; exits with 1 when the check or Z3 refuses the plan, and then writes
+    nothing; with 3 where Z3 was asked and could not say."""
     if len(source.models) != 1:
         raise TesseraError(
             f"{len(source.models)} models",
@@ -76,40 +83,50 @@ def print_plan(source: Source, budget: int | None, minimise: bool, shown: Shown)
         )
     _require_kind(shown.picture, (".svg", ".html"))
     status = Console(stderr=True)
-    with status.status("planning") if status.is_terminal else nullcontext():
+    with status.status("planning") if status.is_terminal else nullcontext() as running:
         graph = source.graph(source.models[0])
         plan = plan_network(graph, budget, minimise=minimise, space=shown.space)
+        asked = [] if shown.heights is None else confirmed(plan, shown.heights, running)
     spec = "" if shown.spec is None else fragment(plan, reserve=shown.reserve)
     document = plan.to_json()
     judged = certify_plan(document, graph)
+    code = exit_code(asked) if judged.holds else EXIT_UNMET
     if shown.as_json:
-        typer.echo(to_text(document), nl=False)
+        more = {"confirmation": answers(asked, shown.heights)} if shown.heights else {}
+        typer.echo(to_text(document | more), nl=False)
     else:
         _print(plan, minimise, shown.explain)
         _print_rulings(judged)
-    if shown.out is not None and judged.holds:
+        if shown.heights is not None:
+            print_answers(_console(), asked, shown.heights, plan)
+    if code == EXIT_UNMET:
+        raise typer.Exit(code)
+    if shown.out is not None:
         write_text(shown.out, to_text(document))
         Console(stderr=True, highlight=False).print(
             f"written: {escape(str(shown.out))}", soft_wrap=True
         )
-    if shown.picture is not None and judged.holds:
+    if shown.picture is not None:
         _draw(shown.picture, {".svg": arena_svg, ".html": plan_html}[shown.picture.suffix](plan))
-    if shown.spec is not None and judged.holds:
+    if shown.spec is not None:
         write_text(shown.spec, spec)
         Console(stderr=True, highlight=False).print(
             f"written: {escape(str(shown.spec))}", soft_wrap=True
         )
-    raise typer.Exit(EXIT_OK if judged.holds else EXIT_UNMET)
+    raise typer.Exit(code)
 
 
-def print_curve(source: Source, out: Path | None, picture: Path | None, as_json: bool) -> None:
+def print_curve(
+    source: Source, rates: Coefficients, out: Path | None, picture: Path | None, as_json: bool
+) -> None:
     """Cost over budgets for every model and method, as CSV or JSON, printed or written."""
     _require_kind(picture, (".svg",))
     status = Console(stderr=True)
     points: list[Point] = []
     for model in source.models:
-        with status.status(f"planning {model}") if status.is_terminal else nullcontext():
-            points += curve(source.graph(model))
+        with status.status(f"planning {model}") if status.is_terminal else nullcontext() as running:
+            words = partial(_update, running, model)
+            points += curve(source.graph(model), rates=rates, say=words)
     if picture is not None:
         _draw(picture, curve_svg(points))
     text = to_text([asdict(one) for one in points]) if as_json else curve_csv(points)
@@ -118,6 +135,11 @@ def print_curve(source: Source, out: Path | None, picture: Path | None, as_json:
         return
     write_text(out, text)
     status.print(f"written: {escape(str(out))}", soft_wrap=True, highlight=False)
+
+
+def _update(running: Status | None, model: str, words: str) -> None:
+    if running is not None:
+        running.update(f"planning {escape(model)}, {escape(words)}")
 
 
 def _require_kind(picture: Path | None, kinds: tuple[str, ...]) -> None:

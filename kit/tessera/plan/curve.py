@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
 
-from tessera.plan.cost import Counts
+from tessera.plan.cost import Coefficients, Counts
 from tessera.plan.graph import Graph
 from tessera.plan.tiles.candidates import Space
 from tessera.plan.tiles.choose import Chooser
@@ -51,13 +51,22 @@ class Point:
     decoded: int
 
 
-def curve(graph: Graph, points: int = POINTS) -> tuple[Point, ...]:
+def curve(
+    graph: Graph,
+    points: int = POINTS,
+    rates: Coefficients | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[Point, ...]:
     """The points of every method, budgets rising; the first of each is the least that works for it.
 
     Budgets are the same for all methods: a geometric sequence, and the least of each method. A
-    method has no point below its own.
+    method has no point below its own. `say` hears of every step before it is done.
     """
-    choosers = {name: Chooser(graph, space, by_first_fit) for name, space in METHODS.items()}
+    choosers = {}
+    for name, space in METHODS.items():
+        say(f"{name}: the ways to run every layer")
+        weighed = replace(space, rates=rates or Coefficients())
+        choosers[name] = Chooser(graph, weighed, by_first_fit)
     least = {name: one.minimise() for name, one in choosers.items()}
     low = min(one.placement.height for one in least.values())
     high = max(one.placement.height for one in least.values())
@@ -67,6 +76,7 @@ def curve(graph: Graph, points: int = POINTS) -> tuple[Point, ...]:
     for name, chooser in choosers.items():
         need = least[name].placement.height
         for budget in (one for one in budgets if one >= need):
+            say(f"{name}: {budget:,} bytes")
             plan = chooser.choose(budget)
             counts = sum((one.counts for one in plan.chosen), Counts())
             figures = asdict(counts)

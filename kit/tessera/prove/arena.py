@@ -59,8 +59,11 @@ def confirm(
     width: int = 32,
     limit: int = DEFAULT_LIMIT,
     seed: int = 0,
+    pairs: bool | None = None,
 ) -> tuple[Obligation, ...]:
     """One obligation per rule; `width` is the bits of the C type that holds offsets and sizes.
+
+    `pairs`: only the rules about two buffers, or only those about one (None: all).
 
     Raises `TesseraError` for more than `MOST` buffers, an unknown width, and values that the type
     cannot hold. A pair that shares its place on purpose is refused as any other.
@@ -70,6 +73,7 @@ def confirm(
     return tuple(
         _asked(name, words, question(rows, capacity, width), limit, seed)
         for name, (words, question) in _QUESTIONS.items()
+        if pairs is None or pairs == (question is _two)
     )
 
 
