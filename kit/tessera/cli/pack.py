@@ -94,7 +94,9 @@ def pack(
     with status.status("packing") if status.is_terminal else nullcontext():
         loaded = graph_load.load(network, weights=weights, dims=graph_load.sizes(dim or []))
         graph = prepared(loaded, Calibration(inputs, samples, seed) if int8 else None)
-        chosen = _plan(graph, limit, minimise, plan)
+        chosen = _plan(graph, limit, minimise, plan, compress)
+        # A plan that counted with packed weights gets them.
+        compress = compress or chosen.chunk is not None
         wanted = Packing(name or graph.name, version, size_of(chunk, "--chunk"), compress)
         made = packed(graph, chosen, wanted)
         data = to_bytes(seal(made.contents, master))
@@ -138,12 +140,15 @@ def _consistent(budget: str | None, minimise: bool, plan: Path | None, stray: bo
         )
 
 
-def _plan(graph: Graph, budget: int | None, minimise: bool, path: Path | None) -> Plan:
+def _plan(
+    graph: Graph, budget: int | None, minimise: bool, path: Path | None, packed: bool
+) -> Plan:
     from tessera.plan.network import plan_network  # noqa: PLC0415
     from tessera.plan.plan import from_json  # noqa: PLC0415
+    from tessera.plan.tiles.candidates import Space  # noqa: PLC0415
 
     if path is None:
-        return plan_network(graph, budget, minimise=minimise)
+        return plan_network(graph, budget, minimise=minimise, space=Space(packed=packed))
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ValueError("over 1 GiB")
