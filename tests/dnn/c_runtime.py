@@ -25,9 +25,16 @@ RUNTIME = (DNN / "runtime/model.c", DNN / "runtime/ops.c", DNN / "runtime/run.c"
 HARNESS = (*RUNTIME, HERE / "harness.c")
 CLIENT = (DNN / "client/main.c", DNN / "client/dnn.c", DNN / "client/abuse.c")
 TA = (*RUNTIME, DNN / "ta/tessera_dnn_ta.c", *CLIENT, HERE / "fake_tee/fake_tee.c")
-INCLUDES = (DNN / "runtime", DNN / "ta", DNN / "client", HERE / "fake_tee")
+PLAIN = (
+    *(one for kind in ("tl", "tq", "tm", "tx") for one in sorted((DNN / "runtime").glob(f"{kind}_*.c"))),
+    *(DNN / "runtime/unpack.c", DNN / "host/plain.c"),
+)
+HOST = (*PLAIN, DNN / "host/main.c")
+MUTATIONS = (*PLAIN, HERE / "executor_mutations.c")
+INCLUDES = (*(DNN / name for name in ("runtime", "ta", "client", "host")), HERE / "fake_tee")
 STRICT = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Wshadow", "-Wcast-align", "-Wfloat-equal"]
 STRICT += ["-Wmissing-prototypes", "-Wstrict-prototypes", "-Wswitch-default", "-Wpointer-arith"]
+STRICT += ["-ffp-contract=off"]
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 Edit = tuple[str, str, str]  # file name, text to replace, replacement

@@ -34,6 +34,21 @@ static void save(const struct fake_object *object)
 		fake_stop("the store cannot be written");
 }
 
+/* A handle of an object */
+static TEE_ObjectHandle hold(const struct fake_object *found, uint32_t flags)
+{
+	TEE_ObjectHandle object = malloc(sizeof(*found));
+
+	if (!object)
+		fake_stop("no memory on the host");
+	*object = *found;
+	object->flags = flags;
+	object->stored = true;
+	fake_count_handle(1);
+
+	return object;
+}
+
 TEE_Result TEE_OpenPersistentObject(uint32_t storage, const void *id,
 				    size_t id_size, uint32_t flags,
 				    TEE_ObjectHandle *object)
@@ -58,14 +73,8 @@ TEE_Result TEE_OpenPersistentObject(uint32_t storage, const void *id,
 		return TEE_ERROR_ACCESS_CONFLICT;
 	if (!fake_may_allocate())
 		return TEE_ERROR_OUT_OF_MEMORY;
-	*object = malloc(sizeof(found));
-	if (!*object)
-		fake_stop("no memory on the host");
 	memcpy(found.path, path, sizeof(path));
-	found.flags = flags;
-	found.stored = true;
-	**object = found;
-	fake_count_handle(1);
+	*object = hold(&found, flags);
 
 	return TEE_SUCCESS;
 }
@@ -79,6 +88,10 @@ TEE_Result TEE_CreatePersistentObject(uint32_t storage, const void *id,
 	struct fake_object made = { 0 };
 	FILE *there = NULL;
 
+	if (storage != TEE_STORAGE_PRIVATE)
+		fake_stop("no such storage");
+	if (!fake_may_allocate())
+		return TEE_ERROR_OUT_OF_MEMORY;
 	path_of(id, id_size, made.path);
 	there = fopen(made.path, "rb");
 	if (there)
@@ -99,8 +112,9 @@ TEE_Result TEE_CreatePersistentObject(uint32_t storage, const void *id,
 		memcpy(made.data, data, size);
 	made.size = (uint32_t)size;
 	save(&made);
+	*object = hold(&made, flags);
 
-	return TEE_OpenPersistentObject(storage, id, id_size, flags, object);
+	return TEE_SUCCESS;
 }
 
 TEE_Result TEE_ReadObjectData(TEE_ObjectHandle object, void *buffer,
