@@ -17,7 +17,8 @@ from tessera.plan.quantise.qdq import quantise
 from tessera.plan.quantise.samples import chosen
 
 SAMPLES = 2
-"""Inputs that ranges are measured on unless said otherwise; a plan depends on none of them."""
+"""Inputs that ranges are measured on unless said otherwise: enough for a plan, which hardly depends
+on ranges, and few for good answers."""
 
 
 @dataclass(frozen=True, slots=True)
