@@ -26,7 +26,11 @@ HARNESS = (*RUNTIME, HERE / "harness.c")
 CLIENT = (DNN / "client/main.c", DNN / "client/dnn.c", DNN / "client/abuse.c")
 TA = (*RUNTIME, DNN / "ta/tessera_dnn_ta.c", *CLIENT, HERE / "fake_tee/fake_tee.c")
 PLAIN = (
-    *(one for kind in ("tl", "tq", "tm", "tx") for one in sorted((DNN / "runtime").glob(f"{kind}_*.c"))),
+    *(
+        one
+        for kind in ("tl", "tq", "tm", "tx")
+        for one in sorted((DNN / "runtime").glob(f"{kind}_*.c"))
+    ),
     *(DNN / "runtime/unpack.c", DNN / "host/plain.c"),
 )
 HOST = (*PLAIN, DNN / "host/main.c")
