@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
@@ -90,6 +91,16 @@ def test_the_curve_names_every_point_and_method() -> None:
     dashes = {one.get("stroke-dasharray") for one in root.iter(f"{SVG}polyline")}
     assert len(dashes) == 4
     assert {"256 KiB", "1 MiB"} <= {one.text for one in root.iter(f"{SVG}text")}
+
+
+@pytest.mark.parametrize("span", [(660e6, 900e6), (1e9, 9e9), (300, 320_000)])
+def test_costs_have_ticks_however_near_they_are(span: tuple[float, float]) -> None:
+    points = [replace(POINTS[0], cost=cost) for cost in span]
+    ticks = re.findall(r'text-anchor="end">([0-9][^<]*)<', curve_svg(points))
+    assert 3 <= len(ticks) <= 9
+    values = [float(one.replace(",", "").replace(" M", "e6")) for one in ticks]
+    assert values == sorted(values)
+    assert all(span[0] * 0.7 <= one <= span[1] * 1.3 for one in values)
 
 
 def test_one_point_is_a_curve_too() -> None:

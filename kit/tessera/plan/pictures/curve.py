@@ -15,6 +15,8 @@ from tessera.plan.pictures.canvas import bytes_words, line, svg, text
 _LEFT, _TOP, _WIDTH, _HEIGHT, _RIGHT, _GAP = 96, 76, 640, 280, 170, 78
 _DASHES = ("2 4", "8 4", "8 3 2 3", "")
 _STYLES = 4
+_STEPS = ((1.0, 2.0, 5.0), tuple(range(1, 10)), tuple(k / 5 for k in range(5, 50)))
+"""Ticks of costs within a power of ten: the coarsest that give three."""
 
 
 class CurvePoint(Protocol):
@@ -109,13 +111,18 @@ def _axes(across: _Scale, up: _Scale, top: float) -> list[str]:
         x = across.at(value)
         parts.append(line((x, top), (x, base), "grid"))
         parts.append(text(x, base + 18, bytes_words(value), "soft", "middle"))
-    for value in _thinned(up.ticks(10, (1, 2, 5)), 7):
+    ticks = next((one for steps in _STEPS if len(one := up.ticks(10, steps)) > 2), [])
+    for value in _thinned(ticks, 7):
         y = up.at(value)
         parts.append(line((_LEFT, y), (_LEFT + _WIDTH, y), "grid"))
-        parts.append(text(_LEFT - 8, y + 4, f"{value:.3g}", "soft", "end"))
+        parts.append(text(_LEFT - 8, y + 4, _cost_words(value), "soft", "end"))
     parts.append(text(_LEFT + _WIDTH / 2, base + 38, "budget", "soft", "middle"))
     parts.append(text(_LEFT - 8, top - 8, "cost", "soft", "end"))
     return parts
+
+
+def _cost_words(value: float) -> str:
+    return f"{value / 1e6:,.5g} M" if value >= 1e6 else f"{value:,.5g}"
 
 
 def _thinned(values: Sequence[float], most: int) -> Sequence[float]:
