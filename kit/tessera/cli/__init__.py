@@ -22,6 +22,7 @@ _GROUPS = (
     *("check", "explain", "compare", "mutate", "cases", "sweep", "layout"),
     *("simulate", "replay", "fmt", "patch", "conform", "guest", "validate"),
     *("report", "export", "doctor", "model", "plan", "prune", "cache", "pack", "package", "key"),
+    *("run",),
 )
 
 app = typer.Typer(

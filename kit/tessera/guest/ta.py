@@ -7,7 +7,7 @@ Non-goals: OP-TEE itself (see `tessera.guest.build`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tessera.errors import TesseraError
@@ -15,13 +15,21 @@ from tessera.guest import cache, hosttools, optee, process, toolchain
 from tessera.guest.build import Build
 
 
-def build_ta(build: Build, source: Path, shared: Sequence[Path] = ()) -> Path:
+def build_ta(
+    build: Build,
+    source: Path,
+    shared: Sequence[Path] = (),
+    variables: Mapping[str, str] | None = None,
+) -> Path:
     """The signed TA made from the folder `source` by its Makefile.
 
-    `shared` names the folders outside `source` that it compiles from; they count for the cache.
-    Raises `TesseraError` with the compiler's last lines.
+    `shared` names the folders outside `source` that it compiles from, `variables` what the Makefile
+    is given besides; both count for the cache. Raises `TesseraError` with the compiler's last
+    lines.
     """
-    key = cache.key(1, build.key, str(source.name), _digests(source, shared))
+    given = dict(sorted((variables or {}).items()))
+    parts = [build.key, str(source.name), _digests(source, shared), *([given] if given else [])]
+    key = cache.key(1, *parts)
 
     def make(folder: Path) -> None:
         with cache.scratch("ta") as scratch:
@@ -34,6 +42,7 @@ def build_ta(build: Build, source: Path, shared: Sequence[Path] = ()) -> Path:
                     f"CROSS_COMPILE={optee.CROSS}",
                     f"PYTHON3={hosttools.PYTHON}",
                     f"O={scratch / 'out'}",
+                    *(f"{name}={value}" for name, value in given.items()),
                 ],
                 env=optee.EPOCH,
                 clean=True,

@@ -2,4 +2,9 @@ global-incdirs-y += . ../../runtime
 srcs-y += tessera_sealed_ta.c package.c keys.c seal.c point.c
 # Outside this folder, but built into the same output folder
 srcs_ext_base-y := ../../runtime
-srcs_ext-y += tx_run.c
+srcs_ext-y += tx_manifest.c tx_run.c tx_code.c tx_check.c tx_layers.c unpack.c
+srcs_ext-y += tl_conv.c tl_dense.c tl_depthwise.c tl_element.c tl_pool.c
+srcs_ext-y += tq_conv.c tq_dense.c tq_depthwise.c tq_element.c tq_pool.c
+srcs_ext-y += tm_erf.c tm_exp.c tm_log.c tm_root.c tm_trig.c
+# A step that is fused elsewhere would give other bits
+cflags-y += -O2 -ffp-contract=off

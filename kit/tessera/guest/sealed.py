@@ -1,0 +1,246 @@
+"""Sealed packages in a booted OP-TEE: the TA sized for one, its key provisioned, inputs run.
+
+Goal: `run` gives the outputs and what they took, from a package, the owner's key and raw inputs.
+Non-goals: packing (see `tessera.package`), and what the outputs mean (see `tessera.cli.run`).
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tessera import resources
+from tessera.emit import make_patch
+from tessera.errors import TesseraError
+from tessera.guest import cache, machine, process, ta, toolchain
+from tessera.guest.build import Build, build
+from tessera.lang import load
+from tessera.package.wrap import wrap
+
+UUID = "5d0e7b31-a94c-4f26-8b17-3c62f904d5ae"
+PAGE = 4096
+BESIDE = 12 * 1024
+"""Bytes of heap beside the arena, two chunks and the manifest: sessions, handles, headers."""
+STACK = 16 * 1024
+ELSE = 640 * 1024
+"""Bytes that a TA takes beside its heap, rounded up: code, stack, its file while it is loaded, the
+loader and page tables (see `tessera.plan.fragment`)."""
+MIB = 1 << 20
+LEAST_RESERVE = 8 * MIB
+SECONDS = 1800.0
+_FOLDER = "models/dnn/sealed"
+_PACKAGE, _INPUTS, _OUTPUTS = "/data/package.tsp", "/data/inputs.raw", "/tmp/outputs.raw"
+_INFERENCE_TA = re.compile(r'^( *)ta "[0-9a-f-]{36}".*$', re.MULTILINE)
+_MEANING = {
+    "0xffff000c": "it does not fit: plan it for less with --budget",
+    "0xffff000f": "this device has opened a later version; pack it again with a higher --version",
+    "0xffff3071": "give the key and the file that belong together",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Bytes that a package asks of the TA's heap: arena, largest block, manifest."""
+
+    arena: int
+    chunk: int
+    manifest: int
+
+    @property
+    def heap(self) -> int:
+        """TA_DATA_SIZE: whole pages."""
+        need = self.arena + 2 * self.chunk + self.manifest + BESIDE
+        return -(-need // PAGE) * PAGE
+
+    @property
+    def reserve(self) -> int:
+        """What the policy keeps for inference: all of the TA, whole MiB."""
+        return max(LEAST_RESERVE, -(-(self.heap + ELSE) // MIB) * MIB)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The page pool since the guest came up, in bytes."""
+
+    peak: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What came out. `figures` are those that the client prints (see `tessera_sealed_ta.h`);
+    `microseconds` of the guest's clock per inference: instructions / 1000 where they are counted.
+    """
+
+    outputs: bytes
+    figures: dict[str, int]
+    microseconds: tuple[int, ...]
+    pool: Pool | None
+    device: bytes  # the public key of the device
+    version: str  # of OP-TEE
+    patched: bool
+    log: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A booted guest with the TA, which has the owner's key."""
+
+    guest: machine.Guest
+    point: bytes
+    files: dict[str, str] = field(default_factory=dict)
+
+    def infer(self, more: str = "", timeout: float = SECONDS) -> str:
+        """Run the package on its inputs; what the client printed.
+
+        Raises `TesseraError` when the TA refuses.
+        """
+        command = f"tessera_sealed run {_PACKAGE} {_INPUTS} {_OUTPUTS} {more}"
+        return self.do(command, timeout)
+
+    def do(self, command: str, timeout: float = SECONDS) -> str:
+        """Run a command of the client. Raises `TesseraError` when it fails."""
+        done = self.guest.run(command, timeout)
+        if done.status == 0:
+            return done.output
+        code = re.search(r"0x[0-9a-f]{8}", done.output)
+        raise TesseraError(
+            f"the TA refused: {done.output.strip()[-300:]}",
+            where="tessera_sealed",
+            remedy=_MEANING.get(code.group(0) if code else "", "read the guest's console logs"),
+        )
+
+    def outputs(self) -> bytes:
+        """What the last run wrote."""
+        return self.guest.read_file(_OUTPUTS)
+
+    def pool(self) -> Pool | None:
+        """The page pool's figures; None where xtest prints none."""
+        return parse_pool(self.guest.run("xtest --stats --alloc").output)
+
+
+def parse_pool(text: str) -> Pool | None:
+    """Peak and size of the page pool from what `xtest --stats --alloc` prints."""
+    section = text.partition("Physical TA memory")[2]
+    peak = re.search(r"Max bytes allocated:\s*(\d+)", section)
+    size = re.search(r"Size of pool:\s*(\d+)", section)
+    return Pool(int(peak.group(1)), int(size.group(1))) if peak and size else None
+
+
+def patch_for(reserve: int, progress: process.Progress = process.silent) -> str:
+    """The patch of the shipped policy `priority`, with the sealed TA among the inference TAs.
+
+    `reserve` in bytes, whole pages. Raises `TesseraError` when there is no such patch.
+    """
+    progress(f"emitting the policy with a reserve of {reserve // MIB} MiB")
+    with cache.scratch("policy") as scratch:
+        folder = scratch / "policies"
+        shutil.copytree(resources.path("specs/policies"), folder)
+        demands = folder / "inference_demands.tess"
+        text, found = _INFERENCE_TA.subn(
+            rf'\g<0>\n\g<1>ta "{UUID}" "Sealed packages"', demands.read_text(encoding="utf-8")
+        )
+        if found != 1:
+            raise TesseraError("the shipped policy names no single inference TA", where="specs")
+        demands.write_text(text, encoding="utf-8")
+        spec = load(folder / "priority.tess", {"reserve": reserve // PAGE})
+        return make_patch(spec, toolchain.require().optee_source).text
+
+
+def built(needs: Needs, *, patched: bool, tree: Path | None, progress: process.Progress) -> Build:
+    """OP-TEE, with the policy or without. Raises `TesseraError` when it cannot be built."""
+    text = patch_for(needs.reserve, progress) if patched else None
+    return build(text, tree, progress)
+
+
+@contextmanager
+def boot(
+    made: Build,
+    package: bytes,
+    needs: Needs,
+    master: bytes,
+    inputs: bytes,
+    *,
+    counting: bool = False,
+    name: str = "sealed",
+    log_folder: Path = machine.LOG_FOLDER,
+) -> Iterator[Device]:
+    """A guest with the package, the inputs and the TA for them, which is given the owner's key.
+
+    Raises `TesseraError` when a compiler fails or the TA refuses the key.
+    """
+    folder, runtime = resources.path(_FOLDER), resources.path("models/dnn/runtime")
+    sizes = {"SEALED_DATA": str(needs.heap), "SEALED_STACK": str(STACK)}
+    signed = ta.build_ta(made, folder / "ta", [runtime], sizes)
+    client = ta.build_client(folder / "client", "tessera_sealed", [folder / "ta"])
+    files: dict[str, Path | bytes] = {
+        "/usr/bin/tessera_sealed": client,
+        _PACKAGE: package,
+        _INPUTS: inputs,
+    }
+    with machine.boot(
+        made,
+        tas=[signed],
+        extra_files=files,
+        name=name,
+        log_folder=log_folder,
+        counting=counting,
+    ) as guest:
+        yield provision(guest, master)
+
+
+def provision(guest: machine.Guest, master: bytes) -> Device:
+    """Read the device's public key, wrap the owner's key for it, and install it.
+
+    Raises `TesseraError` when the TA is missing or refuses.
+    """
+    device = Device(guest, b"")
+    device.do("tessera_sealed identity /tmp/device.point")
+    point = guest.read_file("/tmp/device.point")
+    blob = base64.b64encode(wrap(master, point)).decode()
+    device.do(f"echo {blob} | base64 -d >/tmp/key.wrap && tessera_sealed install /tmp/key.wrap")
+    return Device(guest, point)
+
+
+def run(
+    package: bytes,
+    needs: Needs,
+    master: bytes,
+    inputs: bytes,
+    *,
+    patched: bool = True,
+    tree: Path | None = None,
+    counting: bool = False,
+    window: int | None = None,
+    progress: process.Progress = process.silent,
+    log_folder: Path = machine.LOG_FOLDER,
+) -> Ran:
+    """Build, boot, provision, run the inputs, and say what it took.
+
+    Raises `TesseraError` when parts are missing, something cannot be built, or the TA refuses.
+    """
+    made = built(needs, patched=patched, tree=tree, progress=progress)
+    progress("building the TA and booting")
+    with boot(
+        made, package, needs, master, inputs, counting=counting, log_folder=log_folder
+    ) as device:
+        progress("running the package")
+        text = device.infer(f"--window {window}" if window else "")
+        outputs, pool = device.outputs(), device.pool()
+        figures, microseconds = parse_figures(text)
+        return Ran(
+            *(outputs, figures, microseconds, pool, device.point, made.version, made.patched),
+            log=str(device.guest.console_log),
+        )
+
+
+def parse_figures(text: str) -> tuple[dict[str, int], tuple[int, ...]]:
+    """What the client prints: figures by name, and the microseconds of each inference."""
+    rows = re.findall(r"^(\w+) (\d+)$", text, re.MULTILINE)
+    figures = {name: int(value) for name, value in rows if name != "microseconds"}
+    return figures, tuple(int(value) for name, value in rows if name == "microseconds")
