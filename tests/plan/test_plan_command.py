@@ -117,6 +117,12 @@ def test_a_bad_model_is_one_clear_error_and_nothing_is_written(tmp_path: Path, k
         (["lenet_digits", "--curve", "--budget", "1MiB"], "--curve tries many budgets"),
         (["lenet_digits", "--picture", "plan.png"], "no picture of kind `.png`"),
         (["lenet_digits", "--dim", "a"], "'a' is not the size of an axis"),
+        (["lenet_digits", "--dim", "a=1", "--dim", "a=2"], "axis 'a' is given two sizes"),
+        (["lenet_digits", "--dim", "a=1"], "has no axis without a size"),
+        (["lenet_digits", "--weights", "a.weights"], "has its weights with it"),
+        (["lenet_digits", "-o", "."], "cannot write: it is a folder"),
+        (["lenet_digits", "--curve", "-o", "."], "cannot write: it is a folder"),
+        (["--csv", "b.csv", "-o", "."], "cannot write: it is a folder"),
     ],
 )
 def test_words_that_do_not_fit(words: list[str], said: str) -> None:
@@ -124,6 +130,15 @@ def test_words_that_do_not_fit(words: list[str], said: str) -> None:
     assert code == 2
     assert printed == ""
     assert said in error
+
+
+def test_a_place_that_cannot_be_written_leaves_the_others_alone(tmp_path: Path) -> None:
+    out, picture = tmp_path / "plan.json", tmp_path / "plan.svg"
+    picture.mkdir()
+    code, printed, error = run("lenet_digits", "-o", out, "--picture", picture)
+    assert (code, printed) == (2, "")
+    assert str(picture) in error
+    assert not out.exists()
 
 
 def test_a_budget_that_is_too_small_names_the_layer_and_the_least_that_works() -> None:

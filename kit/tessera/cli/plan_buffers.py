@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tessera.cli.outputs import prepare
 from tessera.errors import EXIT_OK, EXIT_UNKNOWN, EXIT_UNMET, TesseraError
 from tessera.plan.arena import ArenaPlan, Budget, plan_arena
 from tessera.plan.arena.csv_file import csv_text, read_csv
@@ -43,6 +44,7 @@ def plan_buffers(
         raise TesseraError(
             f"no picture of kind `{picture.suffix}`", where=str(picture), remedy="say .svg or .html"
         )
+    prepare(out, picture)
     table = read_csv(csv)
     status = Console(stderr=True)
     began = time.perf_counter()

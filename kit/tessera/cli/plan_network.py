@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
+from tessera.cli.outputs import prepare
 from tessera.cli.plan_confirm import confirmed, exit_code, print_answers
 from tessera.cli.plan_confirm import document as answers
 from tessera.cli.sizes import words_of
@@ -82,6 +83,7 @@ def print_plan(source: Source, budget: int | None, minimise: bool, shown: Shown)
             remedy="plan one at a time; only --curve takes several",
         )
     _require_kind(shown.picture, (".svg", ".html"))
+    prepare(shown.out, shown.picture, shown.spec)
     status = Console(stderr=True)
     with status.status("planning") if status.is_terminal else nullcontext() as running:
         graph = source.graph(source.models[0])
@@ -121,6 +123,7 @@ def print_curve(
 ) -> None:
     """Cost over budgets for every model and method, as CSV or JSON, printed or written."""
     _require_kind(picture, (".svg",))
+    prepare(out, picture)
     status = Console(stderr=True)
     points: list[Point] = []
     for model in source.models:

@@ -70,8 +70,10 @@ class Section:
         except ValueError:
             value = least - 1
         if not least <= value <= MAX_NUMBER:
-            wanted = f"a whole number from {least}" if least >= 0 else "whole numbers"
-            self.refuse(f"{key} is '{text}'", f"write {wanted}", key)
+            wanted = f"from {least}" if least >= 0 else "of either sign"
+            self.refuse(
+                f"{key} is '{text}'", f"write a whole number {wanted}, up to {MAX_NUMBER}", key
+            )
         return value
 
 

@@ -28,6 +28,10 @@ def sizes(words: Sequence[str]) -> dict[str, int]:
                 where="--dim",
                 remedy="write NAME=SIZE, such as --dim sequence=64",
             )
+        if name in made:
+            raise TesseraError(
+                f"axis '{name}' is given two sizes", where="--dim", remedy="give it one size"
+            )
         made[name] = int(size)
     return made
 
@@ -35,12 +39,26 @@ def sizes(words: Sequence[str]) -> dict[str, int]:
 def load(name: str, *, weights: Path | None = None, dims: Mapping[str, int] | None = None) -> Graph:
     """The graph that a user means. Raises `TesseraError` when there is no such network.
 
-    A `.cfg` takes its weights from `weights`, else from the file of its name with `.weights`.
+    A `.cfg` takes its weights from `weights`, else from the file of its name with `.weights`; only
+    an ONNX file has axes without a size. What does not belong to the network is refused.
     """
+    kind = "" if name in zoo.NAMES else Path(name).suffix.lower()
+    if weights is not None and kind != ".cfg":
+        raise TesseraError(
+            f"{name} has its weights with it",
+            where="--weights",
+            remedy="leave --weights out; it belongs to a Darknet .cfg",
+        )
+    if dims and kind != ".onnx":
+        raise TesseraError(
+            f"{name} has no axis without a size",
+            where="--dim",
+            remedy="leave --dim out; it is for axes that an ONNX file leaves open",
+        )
     if name in zoo.NAMES:
         return zoo.build(name)
     path = Path(name)
-    match path.suffix.lower():
+    match kind:
         case ".onnx":
             return onnx_reader.read(path, dims)
         case ".cfg":

@@ -66,9 +66,12 @@ def fault(buffer: Buffer) -> tuple[str, str] | None:
             "upper is the first step in which it is dead, so it is larger than lower",
         )
     if not 0 < buffer.size <= LARGEST:
-        return f"a size of {buffer.size} bytes", "leave out empty buffers; sizes are in bytes"
+        return (
+            f"a size of {buffer.size} bytes",
+            f"leave out empty buffers; sizes are in bytes, {LARGEST} at most",
+        )
     if not 0 < buffer.alignment <= LARGEST:
-        return f"an alignment of {buffer.alignment}", "give 1 or more, in bytes"
+        return f"an alignment of {buffer.alignment}", f"give 1 to {LARGEST}, in bytes"
     return None
 
 

@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tessera.errors import TesseraError
-from tessera.plan.arena.buffers import Buffer, fault
+from tessera.plan.arena.buffers import LARGEST, Buffer, fault
+
+_DIGITS = 20
+"""Of a number that is surely too large, so that it is not even converted."""
 
 NEEDED = ("id", "lower", "upper", "size")
 OPTIONAL = ("alignment", "offset")
@@ -112,8 +115,9 @@ def _row(cells: Sequence[str], columns: Sequence[str], at: str) -> tuple[Buffer,
             remedy=f"write one value per column: {','.join(columns)}",
         )
     row = {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}
-    if not row["id"]:
-        raise TesseraError("no id", where=at, remedy="give the buffer a name or a number")
+    if not row["id"] or not row["id"].isprintable():
+        what = "an id with characters that cannot be printed" if row["id"] else "no id"
+        raise TesseraError(what, where=at, remedy="give the buffer a name or a number")
     lower, upper, size = (_number(row[name], name, at) for name in ("lower", "upper", "size"))
     alignment = _number(row["alignment"], "alignment", at) if row.get("alignment") else 1
     buffer = Buffer(row["id"], lower, upper, size, alignment)
@@ -125,7 +129,13 @@ def _row(cells: Sequence[str], columns: Sequence[str], at: str) -> tuple[Buffer,
 
 
 def _number(text: str, name: str, at: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
+    if text.isascii() and text.isdigit() and len(text) >= _DIGITS:
+        raise TesseraError(
+            f"{name} is `{text[:40]}`, more than any step or size can be",
+            where=at,
+            remedy=f"numbers go up to {LARGEST}; sizes are in bytes",
+        )
+    if not (text.isascii() and text.isdigit()):
         raise TesseraError(
             f"{name} is `{text[:40]}`, not a whole number from 0",
             where=at,
