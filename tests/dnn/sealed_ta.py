@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +32,7 @@ FAKE = tuple(
 EXECUTOR = tuple(sorted(path for kind in "lmqx" for path in DNN.glob(f"runtime/t{kind}_*.c")))
 SOURCES = (*TA, *CLIENT, *FAKE, *EXECUTOR, DNN / "runtime/unpack.c")
 INCLUDES = (DNN / "runtime", SEALED / "ta", SEALED / "client", HERE / "fake_tee")
-MASTER = bytes(range(32))
+MASTER = hashlib.sha256(b"a key of tests").digest()
 BUDGET = 64 * 1024
 MAC_INVALID = "0xffff3071"
 SECURITY = "0xffff000f"

@@ -1,0 +1,152 @@
+"""`tessera run` as a user meets it: bad input ends before anything is built or booted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tessera.cli import run_network
+from tessera.dnn import digits
+from tessera.errors import TesseraError
+from tessera.guest import sealed, toolchain
+from tessera.package.keys import new_key
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("key") / "owner.key"
+    new_key(path)
+    return path
+
+
+def tessera(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from tessera.cli import main; main()", "run", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def asked(target: str = "lenet_digits", **more: object) -> run_network.Asked:
+    given = {"weights": None, "dims": (), "budget": 1 << 19, "int8": False, "compress": False}
+    return run_network.Asked(target, **{**given, "compare": False, **more})  # type: ignore[arg-type]
+
+
+def refused(
+    wanted: run_network.Asked,
+    inputs: run_network.Inputs,
+    key: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> TesseraError:
+    """The error of a run that must not come as far as the guest."""
+
+    def never(*words: object, **more: object) -> None:
+        raise AssertionError("the guest was asked")
+
+    monkeypatch.setattr(sealed, "run", never)
+    with pytest.raises(TesseraError) as error:
+        run_network.run(
+            *(wanted, inputs, key),
+            patched=False,
+            counting=False,
+            tree=None,
+            logs=key.parent,
+            progress=lambda message: None,
+        )
+    return error.value
+
+
+DIGITS = run_network.Inputs((), True, None, 2)
+
+
+def test_inputs_are_said_in_one_way(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for inputs in (
+        run_network.Inputs((), False, None, 2),
+        run_network.Inputs((key,), True, None, 2),
+        run_network.Inputs((), True, key, 2),
+    ):
+        assert (
+            "inputs have to be said in one way"
+            in refused(asked(), inputs, key, monkeypatch).message
+        )
+
+
+@pytest.mark.parametrize("option", ["compare", "int8", "compress"])
+def test_a_package_is_what_it_is(key: Path, monkeypatch: pytest.MonkeyPatch, option: str) -> None:
+    error = refused(asked("a.tsp", **{option: True}), DIGITS, key, monkeypatch)
+    assert "planned and packed already" in error.message
+
+
+@pytest.mark.parametrize("content", [None, b"", b"TSPK and no more", bytes(1000)])
+def test_files_that_are_no_packages(
+    key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+) -> None:
+    path = tmp_path / "a.tsp"
+    if content is not None:
+        path.write_bytes(content)
+    refused(asked(str(path)), DIGITS, key, monkeypatch)
+
+
+def test_a_budget_that_is_too_small(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = refused(asked(budget=1000), DIGITS, key, monkeypatch)
+    assert "least" in error.remedy + error.message
+
+
+def test_raw_inputs_of_another_size(
+    key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "in.raw"
+    path.write_bytes(bytes(257))
+    inputs = run_network.Inputs((), False, path, 1)
+    error = refused(asked(), inputs, key, monkeypatch)
+    assert "257 bytes are not a whole number of inputs of 256 bytes" in error.message
+
+
+def test_digits_for_another_network(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = refused(asked("squeezenet11", budget=8 << 20), DIGITS, key, monkeypatch)
+    assert "a digit has 1 x 8 x 8" in error.message
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--digits", "--key", "none.key"], "cannot read the key"),
+        (["--digits", "--budget", "much"], "'much' is not a size"),
+        (["--image", "none.png"], "cannot read the picture"),
+    ],
+)
+def test_exit_code_2_and_one_error(key: Path, words: list[str], message: str) -> None:
+    more = [] if "--key" in words else ["--key", str(key)]
+    done = tessera("lenet_digits", *words, *more)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert done.stderr.count("error:") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_help_has_an_example() -> None:
+    done = tessera("--help")
+    assert done.returncode == 0
+    assert "tessera run lenet_digits" in done.stdout
+
+
+@pytest.mark.guest
+def test_digits_on_the_patched_system(
+    guest_tools: toolchain.Toolchain, key: Path, tmp_path: Path
+) -> None:
+    words = ["--digits", "--count", "4", "--budget", "64KiB", "--key", key, "--compare", "--json"]
+    done = tessera("lenet_digits", *words, "--logs", tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["patched"] is True
+    assert told["agreement"]["holds"] is True
+    tops = [one[0]["class"] for one in told["top"]]
+    assert (np.array(tops) == digits.held_out()[1][:4]).sum() == told["right"]
+    assert told["figures"]["heap_peak"] <= told["figures"]["data_bytes"]

@@ -1,0 +1,109 @@
+"""What `tessera run` does around the guest: sizes, the policy's patch, figures, answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tessera.errors import TesseraError
+from tessera.guest import answers, sealed, toolchain
+from tessera.guest.sealed import Needs, Pool
+from tessera.package.code import Element
+from tessera.package.manifest import Side
+from tessera.plan import execute, zoo
+from tessera.plan.prepare import prepared
+
+MIB = 1 << 20
+
+
+def test_the_heap_holds_arena_chunks_and_manifest() -> None:
+    needs = Needs(arena=320_992, chunk=65_536, manifest=96)
+    assert needs.heap % 4096 == 0
+    assert needs.heap >= 320_992 + 2 * 65_536 + 96 + sealed.BESIDE
+    assert needs.heap < 320_992 + 2 * 65_536 + 96 + sealed.BESIDE + 4096
+
+
+@pytest.mark.parametrize(("arena", "reserve"), [(1000, 8), (8_358_304, 9), (9_000_000, 10)])
+def test_the_reserve_holds_the_whole_ta(arena: int, reserve: int) -> None:
+    needs = Needs(arena, 65_536, 2000)
+    assert needs.reserve == reserve * MIB
+    assert needs.heap + sealed.ELSE <= needs.reserve
+
+
+def test_figures_of_the_client() -> None:
+    text = "once_microseconds 7\nmicroseconds 11\nmicroseconds 12\nblocks 3\n[ 1.2] BUG 4\n"
+    figures, times = sealed.parse_figures(text)
+    assert figures == {"once_microseconds": 7, "blocks": 3}
+    assert times == (11, 12)
+
+
+def test_the_peak_of_the_pool() -> None:
+    text = (
+        "Physical TA memory\nBytes allocated: 5\nMax bytes allocated:   2199552\nSize of pool: 9\n"
+    )
+    assert sealed.parse_pool(text) == Pool(2_199_552, 9)
+    assert sealed.parse_pool("Heap\nMax bytes allocated: 1\nSize of pool: 9") is None
+
+
+@pytest.mark.guest
+def test_the_patch_knows_the_ta(guest_tools: toolchain.Toolchain) -> None:
+    text = sealed.patch_for(9 * MIB)
+    assert "0x5d0e7b31, 0xa94c, 0x4f26" in text
+    assert "0x2c3d9a52, 0x6f0e, 0x4b8a" in text
+    assert f"{9 * MIB // 4096}U" in text
+
+
+# --- Answers -------------------------------------------------------------------------------------
+
+
+def floats(channels: int, rows: int = 1, columns: int = 1) -> Side:
+    return Side(Element.FLOAT32, channels, rows, columns)
+
+
+def test_outputs_are_split_at_multiples_of_4() -> None:
+    sides = (Side(Element.INT8, 5, 1, 1), floats(2, 1, 3))
+    assert answers.total(sides) == 8 + 24
+    data = bytes(range(5)) + b"\xff" * 3 + np.arange(6, dtype="<f4").tobytes()
+    made = answers.split(data * 2, sides)
+    assert len(made) == 2
+    assert made[1][0].reshape(-1).tolist() == [0, 1, 2, 3, 4]
+    assert made[1][1].shape == (2, 1, 3)
+    assert made[1][1].reshape(-1).tolist() == [0, 1, 2, 3, 4, 5]
+    for wrong in (b"", data[:-1]):
+        with pytest.raises(TesseraError, match="are not a whole number"):
+            answers.split(wrong, sides)
+
+
+def test_the_best_classes() -> None:
+    scores = np.array([0.5, 2, -1, 2, 7, 0, 1], "<f4")
+    assert [one.number for one in answers.best(scores)] == [4, 1, 3, 6, 0]
+    assert answers.best(scores, 1)[0].score == 7.0
+
+
+def test_classes_are_one_vector() -> None:
+    assert answers.is_classes((floats(10),))
+    assert not answers.is_classes((floats(10, 2),))
+    assert not answers.is_classes((floats(10), floats(10)))
+
+
+def agreement(change: float, *, exact: bool = False, place: int = 0) -> answers.Agreement:
+    graph = prepared(zoo.build("lenet_digits"))
+    tensor = graph.tensors[graph.inputs[0]]
+    given = np.linspace(0, 1, 64, dtype="<f4").reshape(tensor.shape)
+    values = execute.run(graph, {graph.inputs[0]: given})[graph.outputs[0]].reshape(-1).copy()
+    values[np.argsort(-values)[place]] += np.float32(change)
+    return answers.compare(graph, [given], [[values]], exact=exact)
+
+
+def test_agreement_with_the_reference() -> None:
+    assert agreement(0.0, exact=True).holds
+    assert agreement(0.0).equal
+    near = agreement(1e-4)
+    assert near.holds
+    assert not near.equal
+    assert not agreement(1e-4, exact=True).holds
+    assert not agreement(0.1).holds
+    assert not agreement(float("nan")).holds
+    swapped = agreement(100.0, place=3)
+    assert not swapped.same_top
+    assert not swapped.holds
