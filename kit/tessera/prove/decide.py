@@ -15,12 +15,16 @@ from dataclasses import dataclass
 import z3
 
 from tessera.prove.ground import ground
+from tessera.prove.nodes import count_nodes
 from tessera.prove.solver import DEFAULT_LIMIT, Answer, contradicts_at_once, solve
 from tessera.prove.terms import Term
 
 FIRST_TRY = 150_000
 """Resource units before a split is tried."""
 
+LARGE = 4096
+"""Distinct nodes of a question from which on each part of a split costs about as much as the whole:
+then the whole is given half of what is left before it is split."""
 
 SECOND_TRY = 1_000_000
 """Resource units for the original query, quantifiers and all, when the weakened one fails: enough
@@ -66,6 +70,7 @@ def decide(
     assumed, ways = ground(query.assumed, query.ways)
     for way in ways:
         formulas = assumed + way
+        budget.large = count_nodes(formulas) >= LARGE
         status = budget.solve(formulas, _splits(query, way))
         if status != "unsat":
             break
@@ -89,6 +94,11 @@ class _Budget:
         self.seed = seed
         self.spent = 0
         self.reason = ""
+        self.large = False
+
+    def first_try(self, left: int) -> int:
+        """What a question is given before it is split."""
+        return max(1, left // 2) if self.large else min(FIRST_TRY, left)
 
     def solve(self, formulas: Sequence[Term], splits: Sequence[Split]) -> str:
         """The status of a case; a satisfiable or unknown part decides the whole."""
@@ -98,7 +108,8 @@ class _Budget:
             return "unknown"
         if contradicts_at_once(formulas):
             return "unsat"
-        answer = solve(formulas, min(FIRST_TRY, left) if splits else left, self.seed)
+        share = self.first_try(left) if splits else left
+        answer = solve(formulas, share, self.seed)
         self.spent += answer.resource
         if answer.status != "unknown" or not splits:
             self.reason = answer.reason

@@ -34,6 +34,7 @@ def ground(assumed: Iterable[Term], ways: Iterable[Term]) -> tuple[list[Term], l
     grounder = _Grounder()
     for formula in hypotheses + [f for goal in goals for f in goal]:
         grounder.collect(formula)
+    grounder.remember()
     plain = [f for f in hypotheses if not grounder.quantified(f)]
     universal = [f for f in hypotheses if grounder.quantified(f)]
     out: list[Term] = []
@@ -66,6 +67,8 @@ class _Grounder:
         self._places: dict[int, list[list[Place]]] = {}
         self._collected: set[int] = set()
         self._keep: list[Term] = []
+        self._first_by_sort: dict[int, dict[int, Term]] = {}
+        self._first_by_place: dict[Place, dict[int, Term]] = {}
 
     # --- facts about nodes ------------------------------------------------------------------------
 
@@ -118,6 +121,15 @@ class _Grounder:
         if place not in found:
             found[place] = term_at(place, self._context)
 
+    def remember(self) -> None:
+        """From here on, quantifiers inside quantifiers range over what is known now.
+
+        The terms that instances bring are for the outermost ones: two levels that both feed on
+        each other's terms would make a product of products.
+        """
+        self._first_by_sort = {sort: dict(found) for sort, found in self._by_sort.items()}
+        self._first_by_place = {place: dict(found) for place, found in self._by_place.items()}
+
     # --- instances --------------------------------------------------------------------------------
 
     def instantiate(self, formula: Term, depth: int) -> Term:
@@ -128,7 +140,8 @@ class _Grounder:
             if depth < 0:
                 return z3.BoolVal(True)
             body = formula.body()
-            values = islice(product(*self._candidates(formula)), MOST_INSTANCES)
+            candidates = self._candidates(formula, inside=depth < ROUNDS)
+            values = islice(product(*candidates), MOST_INSTANCES)
             return z3.And(
                 [
                     self.instantiate(z3.substitute_vars(body, *reversed(v)), depth - 1)
@@ -141,17 +154,20 @@ class _Grounder:
             return z3.Or([self.instantiate(p, depth) for p in formula.children()])
         return z3.BoolVal(True)
 
-    def _candidates(self, formula: Term) -> list[list[Term]]:
+    def _candidates(self, formula: Term, inside: bool) -> list[list[Term]]:
+        """The terms that each bound variable takes; `inside`: in another quantifier."""
+        by_sort = self._first_by_sort if inside else self._by_sort
+        by_place = self._first_by_place if inside else self._by_place
         out = []
         for index, places in enumerate(self._argument_places(formula)):
             sort: int = formula.var_sort(index).as_ast().value
             found: dict[int, Term] = {}
             if self._nodes.is_thing(sort) or not places:
-                found |= self._by_sort.get(sort, {})
+                found |= by_sort.get(sort, {})
             for place in places:
-                found |= self._by_place.get(place, {})
+                found |= by_place.get(place, {})
             if not found:  # an argument of functions of which nothing is known, as skolem ones are
-                found |= self._by_sort.get(sort, {})
+                found |= by_sort.get(sort, {})
             out.append(list(found.values()))
         return out
 

@@ -9,7 +9,7 @@ Non-goals: making terms (z3py does), and counting references: who walks a formul
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,3 +114,15 @@ class Nodes:
 def term_at(place: int, context: z3.Context) -> Term:
     """The z3py term at an address."""
     return z3.z3._to_expr_ref(z3.Ast.from_buffer(_WORD(place)), context)
+
+
+def count_nodes(formulas: Iterable[Term]) -> int:
+    """How many distinct nodes some formulas of the present context have together."""
+    nodes = Nodes(z3.main_ctx())
+    todo = [address(formula) for formula in formulas]
+    seen = set(todo)
+    while todo:
+        new = [part for part in nodes.node(todo.pop()).parts if part not in seen]
+        seen.update(new)
+        todo.extend(new)
+    return len(seen)

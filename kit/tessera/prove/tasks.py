@@ -143,13 +143,14 @@ def _ask_again(spec: t.Spec, task: Task, prop: t.Property, settings: Settings) -
 def _prove(spec: t.Spec, task: Task, prop: t.Property, settings: Settings) -> Answer:
     limit, insist = settings.limit, task.kind != "try"
     own = set(task.hypotheses) <= {prop.name}
-    if not insist:
-        # Where a try fails, more is tried: the original query would tell nothing new.
-        limit = min(limit, TRY_LIMIT if own else FULL_TRY_LIMIT)
-    answer = decide(_query(spec, task, prop), limit, settings.seed, insist=insist)
     # Tried alone, only what is said of a step may hang on a choice being the least.
     asked = insist or not own or prop.kind == "step"
     least = asked and task.action and _has_least(spec.action(task.action))
+    if not insist and not (own and least):
+        # Where a try fails, more is tried: the original query would tell nothing new. (A least
+        # choice alone makes a large question; others beside it make it larger, not easier.)
+        limit = min(limit, TRY_LIMIT if own else FULL_TRY_LIMIT)
+    answer = decide(_query(spec, task, prop), limit, settings.seed, insist=insist)
     if answer.status == "unsat" or not least:
         return answer
     # What fails for any choice may hold for the least one.
