@@ -45,12 +45,13 @@ def test_sizes_are_those_of_the_streams(name: str, block: int) -> None:
 
 
 @pytest.mark.parametrize("chunk", [1 << 10, 1 << 16])
-def test_a_block_is_stored_in_streams_or_as_it_is(chunk: int) -> None:
+def test_a_block_is_stored_in_pieces_each_packed_or_as_it_is(chunk: int) -> None:
     for name, data in ARRAYS.items():
         flat = data.reshape(-1)
         per = chunk // data.dtype.itemsize
-        parts = [len(pack(flat[k : k + per])) for k in range(0, len(flat), per)]
-        assert stored(data, chunk).bytes == min(sum(parts), data.nbytes), name
+        pieces = [flat[k : k + per] for k in range(0, len(flat), per)]
+        right = sum(min(len(pack(piece)), piece.nbytes) for piece in pieces)
+        assert stored(data, chunk).bytes == right, name
     assert stored(ARRAYS["noise"]) == Stored(9_000, 0)
     assert stored(ARRAYS["zeros"]).bytes < 2_000
 
@@ -139,6 +140,11 @@ def test_sums_that_are_too_small_are_refused(field: str, said: str) -> None:
     plan = document()
     plan["costs"][field] -= 1  # type: ignore[index]
     assert said in refusal(plan, net())
+
+
+@pytest.mark.parametrize("chunk", [0, -4, 6, 1 << 17])
+def test_pieces_of_an_odd_size_are_refused(chunk: int) -> None:
+    assert "which no package has" in refusal(document() | {"chunk": chunk}, net())
 
 
 def test_a_plain_plan_that_claims_packed_bytes_is_refused() -> None:

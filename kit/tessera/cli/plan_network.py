@@ -223,7 +223,7 @@ def _packed(plan: Plan) -> str:
     whole = sum(plain[one.tensor] * prod(high - low for low, high in one.box) for one in boxes)
     stored = sum(one.stored or 0 for one in loads)
     return (
-        f"{stored:,} bytes are stored for {whole:,.0f} (first loads included), in streams of at "
+        f"{stored:,} bytes are stored for {whole:,.0f} (first loads included), in pieces of at "
         f"most {plan.chunk:,}; {plan.costs.decoded:,} code words decoded per run"
     )
 

@@ -224,8 +224,8 @@ class Plan:
 
     `budget` is what the user allowed, none where the least was asked for. Outputs and what is
     resident are alive to the last step. No two buffers that are alive in one step share a byte.
-    `chunk`: constants are stored packed, in streams of at most so many plain bytes, each block
-    where that is smaller (none: plain).
+    `chunk`: constants are stored in pieces of at most so many plain bytes, each packed where that
+    is smaller (none: plain).
     """
 
     model: Model

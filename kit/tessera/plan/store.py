@@ -16,8 +16,8 @@ from tessera.plan.tiles.rows import Rows
 
 
 class Store:
-    """The constants of a graph outside of secure memory. `packed`: each block as streams that
-    decode alone (`compress.stream`), where those are smaller."""
+    """The constants of a graph outside of secure memory. `packed`: each block in pieces, as
+    streams that decode alone (`compress.stream`) where those are smaller."""
 
     def __init__(self, graph: Graph, packed: bool = False) -> None:
         self.graph, self.packed = graph, packed

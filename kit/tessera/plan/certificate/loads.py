@@ -13,7 +13,7 @@ from math import prod
 
 import numpy as np
 
-from tessera.plan.compress.stream import pack, parse
+from tessera.plan.compress.stream import MOST_BLOCK, pack, parse
 from tessera.plan.graph import Graph
 from tessera.plan.plan import Access, Plan, StepRow, TensorRow
 
@@ -23,6 +23,9 @@ _Kept = tuple[int, int]
 
 def wrong_loads(plan: Plan, graph: Graph | None) -> Iterator[str]:
     """What is claimed and does not hold; nothing is said of code words without the network."""
+    if plan.chunk is not None and (plan.chunk % 4 or not 4 <= plan.chunk <= MOST_BLOCK):
+        yield f"pieces of {plan.chunk} bytes, which no package has"
+        return
     blocks = _Blocks(plan, graph)
     loaded = decoded = switches = 0
     for number, step in enumerate(plan.steps):
@@ -68,14 +71,20 @@ class _Blocks:
             data = self._graph.tensors[one.tensor].data
             assert data is not None  # a load of anything else breaks another rule before
             part = data[tuple(slice(low, high) for low, high in one.box)].reshape(-1)
-            packed = _packed(part, max(1, self._chunk // each))
-            self._known[key] = packed if packed[0] < plain else (plain, 0)
+            self._known[key] = _packed(part, max(1, self._chunk // each))
         return self._known[key]
 
 
 def _packed(part: np.ndarray, per: int) -> _Kept:
-    streams = [pack(part[start : start + per]) for start in range(0, len(part), per)]
-    words = 0
-    for one in map(parse, streams):
+    """In pieces of so many elements, each as a stream where that is smaller."""
+    kept = words = 0
+    for start in range(0, len(part), per):
+        piece = part[start : start + per]
+        stream = pack(piece)
+        if len(stream) >= piece.nbytes:
+            kept += piece.nbytes
+            continue
+        one = parse(stream)
+        kept += len(stream)
         words += one.elements * sum(lengths is not None for lengths in one.lengths)
-    return sum(map(len, streams)), words
+    return kept, words

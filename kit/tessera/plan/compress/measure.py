@@ -22,7 +22,7 @@ from tessera.plan.compress.stream import (
 from tessera.plan.graph import Array
 
 CHUNK = 1 << 16
-"""Plain bytes of a stream at most: what is sealed as one block of a package."""
+"""Plain bytes of a piece at most: what is sealed as one block of a package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,15 @@ def measured(data: Array, block_bytes: int = BLOCK_BYTES) -> Stored:
 
 
 def stored(data: Array, chunk: int = CHUNK) -> Stored:
-    """An array as streams of at most `chunk` plain bytes each; plain where that is no gain.
+    """An array in pieces of at most `chunk` plain bytes, each packed where that is smaller.
 
-    A `chunk` is a multiple of 4, as in a package.
+    A `chunk` is a multiple of 4, as in a package, whose pieces these are.
     """
     flat = np.ascontiguousarray(data).reshape(-1)
     per = chunk // flat.dtype.itemsize
-    parts = (measured(flat[k : k + per]) for k in range(0, len(flat), per))
-    packed = sum(parts, Stored(0))
-    return packed if packed.bytes < flat.nbytes else Stored(flat.nbytes)
+    made = Stored(0)
+    for start in range(0, len(flat), per):
+        piece = flat[start : start + per]
+        packed = measured(piece)
+        made += packed if packed.bytes < piece.nbytes else Stored(piece.nbytes)
+    return made
