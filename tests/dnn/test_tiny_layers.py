@@ -195,18 +195,8 @@ MISTAKES = {
         "tl_columns_inside(&job->filter->window, 9999,",
         PLAIN,
     ),
-    "rows not dilated": (
-        "tl_conv.c",
-        "(int64_t)kernel_row * window->dilation_rows",
-        "(int64_t)kernel_row * !!window",
-        STEPPED,
-    ),
-    "a stride of one": (
-        "tl_conv.c",
-        "sums[p].low += weight.low *\n\t\t\t\t\t\t       x[p * stride]",
-        "sums[p].low += weight.low * x[p]",
-        STEPPED,
-    ),
+    "rows not dilated": ("tl_conv.c", "job->filter->window.dilation_rows", "!!job", STEPPED),
+    "a stride of one": ("tl_conv.c", "tl_gather(from, stride)", "tl_gather(from, 1)", STEPPED),
     "rows in one piece that are not": (
         "tl_conv.c",
         "bool flat = tl_is_flat(window, job->x, y, part)",
@@ -219,14 +209,30 @@ MISTAKES = {
         "job.weights += taps * TL_LANES",
         STEPPED,
     ),
-    "the first column": ("tl_depthwise.c", "shift < pad ? (pad", "shift + 1 < pad ? (pad", SINGLE),
-    "the last column": (
-        "tl_depthwise.c",
-        "(room - shift - 1) / stride + 1",
-        "(room - shift - 1) / stride",
+    "turned the wrong way": (
+        "tl_vector.h",
+        "0, 4, 1, 5);\n\ttl_half cd",
+        "0, 1, 4, 5);\n\ttl_half cd",
+        PLAIN,
+    ),
+    "the first tap": (
+        "tl_taps.h",
+        "(uint32_t)((dilation - 1 - taps.start) / dilation)",
+        "(uint32_t)((dilation - 1 - taps.start) / dilation) + 1",
         SINGLE,
     ),
-    "a row below": ("tl_depthwise.c", "at < 0 || at >= window->in_rows", "at < 0", SINGLE),
+    "the last column": (
+        "tl_taps.h",
+        "(uint32_t)(last / stride) + 1",
+        "(uint32_t)(last / stride) + 2",
+        SINGLE,
+    ),
+    "a row below": (
+        "tl_taps.h",
+        "int64_t room = (int64_t)size - taps.start;",
+        "int64_t room = (int64_t)size - taps.start + 1;",
+        SINGLE,
+    ),
 }
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,10 @@ from numpy.typing import NDArray
 
 RUNTIME = DNN / "runtime"
 SOURCES = [one for kind in ("tl", "tq", "tm") for one in sorted(RUNTIME.glob(f"{kind}_*.c"))]
+SEEN_IN = {"tl_taps.h": "tl_depthwise.c", "tl_vector.h": "tl_conv.c", "tq_vector.h": "tq_conv.c"}
+"""The layer that is compiled again when a header is broken."""
 FLAGS = (*STRICT, "-O2", "-ffp-contract=off", "-Wno-psabi", "-Werror")
+_SCRATCH = tempfile.TemporaryDirectory(prefix="tessera-tl-")
 LANES = 8
 POISON = np.float32(np.nan)
 """Lies wherever nothing was put: who reads it, or writes over it, is seen."""
@@ -158,25 +163,39 @@ def pack(weights: NDArray[Any], channels: range, per_group: int) -> NDArray[Any]
     return np.concatenate([*parts, np.full(LANES, poison)]).astype(weights.dtype)
 
 
-def library(folder: Path, edit: tuple[str, str, str] | None = None) -> Any:
-    """All tiny layers; `edit` (file, old, new) breaks a source or a header on purpose."""
-    runtime, flags = RUNTIME, FLAGS
-    if edit is not None:
-        runtime = folder / "runtime"
-        runtime.mkdir()
-        for source in (*SOURCES, *RUNTIME.glob("*.h")):
-            text = source.read_text(encoding="utf-8")
-            if source.name == edit[0]:
-                assert text.count(edit[1]) == 1, edit
-                text = text.replace(edit[1], edit[2])
-            (runtime / source.name).write_text(text, encoding="utf-8")
-        # A broken one may leave a name unused
-        flags = tuple(flag for flag in FLAGS if flag != "-Werror")
-    program = folder / "tl.so"
-    sources = [runtime / source.name for source in SOURCES]
-    words = [compiler(), *flags, f"-I{runtime}", "-shared", "-fPIC", *sources, "-o", program]
+def _to_object(source: Path, folder: Path, headers: Path, flags: Sequence[str]) -> Path:
+    target = folder / f"{source.stem}.o"
+    words = [compiler(), *flags, f"-I{headers}", "-fPIC", "-c", source, "-o", target]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    return target
+
+
+@functools.cache
+def _object(source: Path) -> Path:
+    """The source as committed, compiled once per run."""
+    return _to_object(source, Path(_SCRATCH.name), RUNTIME, FLAGS)
+
+
+def library(folder: Path, edit: tuple[str, str, str] | None = None) -> Any:
+    """All tiny layers; `edit` (file, old, new) breaks a source or a header on purpose."""
+    objects = []
+    if edit is not None:
+        # A broken one may leave a name unused
+        flags = [flag for flag in FLAGS if flag != "-Werror"]
+        for one in RUNTIME.glob("t*.[ch]"):
+            text = one.read_text(encoding="utf-8")
+            if one.name == edit[0]:
+                assert text.count(edit[1]) == 1, edit
+                text = text.replace(edit[1], edit[2])
+            (folder / one.name).write_text(text, encoding="utf-8")
+    for source in SOURCES:
+        if edit is not None and SEEN_IN.get(edit[0], edit[0]) == source.name:
+            objects.append(_to_object(folder / source.name, folder, folder, flags))
+        else:
+            objects.append(_object(source))
+    program = folder / "tl.so"
+    subprocess.run([compiler(), "-shared", *objects, "-o", program], check=True)
     return ctypes.CDLL(str(program))
 
 

@@ -4,17 +4,19 @@
  *
  * A weight of every lane meets one input number: all widths, strides and
  * paddings are alike to this, where vectors along a row would not fill up in
- * the small planes of late layers.
+ * the small planes of late layers. Sums go kernel row by kernel row, of each
+ * channel by channel: so a row's place is worked out once.
  */
 #include "tl_taps.h"
 #include "tl_vector.h"
 
-/* As many as have room in registers: two vectors of sums for each */
+/* As many as have room in registers, two vectors of sums each: 4 times QUADS */
 #ifdef __aarch64__
-#define PIXELS	8
+#define QUADS	2
 #else
-#define PIXELS	6
+#define QUADS	1
 #endif
+#define PIXELS	(QUADS * TL_HALF)
 
 /* What is made now: some lanes of one row, or of rows that lie in one piece */
 struct job {
@@ -30,51 +32,68 @@ struct job {
 	struct tl_pair bias;
 };
 
-static const float *input_row(const struct job *job, uint32_t channel,
-			      uint32_t kernel_row)
+/* A kernel row on the first channel of the group, and from there to the next */
+static const float *input_row(const struct job *job, uint32_t kernel_row)
 {
-	const struct tl_window *window = &job->filter->window;
-
-	return tl_row(job->x, job->first_input + channel,
-		      (uint32_t)(job->rows.start +
-				 (int64_t)kernel_row * window->dilation_rows));
+	return tl_row(job->x, job->first_input,
+		      (uint32_t)(job->rows.start + (int64_t)kernel_row *
+				 job->filter->window.dilation_rows));
 }
 
-/* `count` columns from `column` on, none of whose windows meets padding */
+static size_t plane_of(const struct tl_view *view)
+{
+	return (size_t)view->slots * view->width;
+}
+
+/* The inputs of four columns meet the weights of all lanes */
+static inline void meet(struct tl_pair sums[TL_HALF],
+			const struct tl_pair *weight, tl_half x)
+{
+	sums[0].low += weight->low * x[0];
+	sums[0].high += weight->high * x[0];
+	sums[1].low += weight->low * x[1];
+	sums[1].high += weight->high * x[1];
+	sums[2].low += weight->low * x[2];
+	sums[2].high += weight->high * x[2];
+	sums[3].low += weight->low * x[3];
+	sums[3].high += weight->high * x[3];
+}
+
+/* 4 times `quads` columns from `column` on, none of whose windows meets padding */
 static inline __attribute__((always_inline)) void
-inner(const struct job *job, uint32_t column, uint32_t count,
-      struct tl_pair sums[PIXELS])
+inner(const struct job *job, uint32_t column, uint32_t stride, uint32_t quads,
+      struct tl_pair *sums)
 {
 	const struct tl_window *window = &job->filter->window;
-	uint32_t taps = window->kernel_rows * window->kernel_columns;
-	uint32_t stride = window->stride_columns;
+	uint32_t across = window->kernel_columns;
+	uint32_t dilation = window->dilation_columns;
 	uint32_t start = column * stride - window->pad_columns;
-	uint32_t c = 0;
+	uint32_t channels = job->filter->in_channels;
+	size_t plane = plane_of(job->x);
+	size_t taps = (size_t)window->kernel_rows * across * TL_LANES;
 	uint32_t i = 0;
-	uint32_t j = 0;
-	uint32_t p = 0;
 
-	for (c = 0; c < job->filter->in_channels; c++) {
-		const float *w = job->weights + (size_t)c * taps * TL_LANES;
+	for (i = job->rows.first; i < job->rows.end; i++) {
+		const float *x = input_row(job, i) + start;
+		const float *w = job->weights + (size_t)i * across * TL_LANES;
+		uint32_t c = 0;
 
-		for (i = job->rows.first; i < job->rows.end; i++) {
-			const float *x = input_row(job, c, i) + start;
-			const float *v = w + (size_t)i * TL_LANES *
-					     window->kernel_columns;
+		for (c = channels; c; c--, x += plane, w += taps) {
+			const float *from = x;
+			const float *v = w;
+			uint32_t j = across;
 
-			for (j = 0; j < window->kernel_columns; j++) {
+			do {
 				struct tl_pair weight = tl_load_pair(v);
 
+				meet(sums, &weight, tl_gather(from, stride));
+				if (quads == 2)
+					meet(sums + 4, &weight,
+					     tl_gather(from + 4 * stride,
+						       stride));
+				from += dilation;
 				v += TL_LANES;
-#pragma GCC unroll 8
-				for (p = 0; p < count; p++) {
-					sums[p].low += weight.low *
-						       x[p * stride];
-					sums[p].high += weight.high *
-							x[p * stride];
-				}
-				x += window->dilation_columns;
-			}
+			} while (--j);
 		}
 	}
 }
@@ -84,25 +103,27 @@ static inline __attribute__((always_inline)) struct tl_pair
 single(const struct job *job, uint32_t column, uint32_t lanes)
 {
 	const struct tl_window *window = &job->filter->window;
-	uint32_t taps = window->kernel_rows * window->kernel_columns;
+	uint32_t across = window->kernel_columns;
 	struct tl_taps columns = tl_taps_of_column(window, column,
 						   job->in_width);
 	struct tl_pair sum = job->bias;
-	uint32_t c = 0;
+	size_t plane = plane_of(job->x);
+	size_t taps = (size_t)window->kernel_rows * across * lanes;
 	uint32_t i = 0;
+	uint32_t c = 0;
 	uint32_t j = 0;
 
-	for (c = 0; c < job->filter->in_channels; c++)
 	for (i = job->rows.first; i < job->rows.end; i++) {
-		const float *x = input_row(job, c, i);
-		const float *v = job->weights + lanes *
-			((size_t)c * taps + (size_t)i * window->kernel_columns);
+		const float *x = input_row(job, i);
+		const float *v = job->weights + (size_t)i * across * lanes;
 
+		for (c = 0; c < job->filter->in_channels; c++)
 		for (j = columns.first; j < columns.end; j++) {
 			struct tl_pair weight =
-				tl_load_some_pair(v + j * lanes, lanes);
-			float value = x[columns.start + (int64_t)j *
-					window->dilation_columns];
+				tl_load_some_pair(v + c * taps +
+						  (size_t)j * lanes, lanes);
+			float value = x[(int64_t)(c * plane) + columns.start +
+					(int64_t)j * window->dilation_columns];
 
 			sum.low += weight.low * value;
 			sum.high += weight.high * value;
@@ -112,44 +133,60 @@ single(const struct job *job, uint32_t column, uint32_t lanes)
 	return sum;
 }
 
-static void put(const struct job *job, float *rows[TL_LANES], uint32_t column,
-		const struct tl_pair *sum)
-{
-	float each[TL_LANES];
-	uint32_t lane = 0;
-
-	memcpy(each, sum, sizeof(each));
-	for (lane = 0; lane < job->lanes; lane++)
-		rows[lane][column] = each[lane];
-}
-
 static void put_single(const struct job *job, float *rows[TL_LANES],
 		       uint32_t column)
 {
+	float each[TL_LANES];
 	struct tl_pair sum;
+	uint32_t lane = 0;
 
 	if (job->lanes == TL_LANES)
 		sum = single(job, column, TL_LANES);
 	else
 		sum = single(job, column, job->lanes);
-	put(job, rows, column, &sum);
+	memcpy(each, &sum, sizeof(each));
+	for (lane = 0; lane < job->lanes; lane++)
+		rows[lane][column] = each[lane];
 }
 
 /* Columns of which no window meets padding, for all lanes */
 static inline __attribute__((always_inline)) void
-put_many(const struct job *job, float *rows[TL_LANES], uint32_t column,
-	 uint32_t count)
+put_quads(const struct job *job, float *rows[TL_LANES], uint32_t column,
+	  uint32_t quads)
 {
-	struct tl_pair sums[PIXELS];
+	uint32_t stride = job->filter->window.stride_columns;
+	struct tl_pair sums[4 * QUADS];
 	uint32_t p = 0;
 
 #pragma GCC unroll 8
-	for (p = 0; p < count; p++)
+	for (p = 0; p < 4 * quads; p++)
 		sums[p] = job->bias;
-	inner(job, column, count, sums);
+	if (stride == 1)
+		inner(job, column, 1, quads, sums);
+	else if (stride == 2)
+		inner(job, column, 2, quads, sums);
+	else
+		inner(job, column, stride, quads, sums);
 #pragma GCC unroll 8
-	for (p = 0; p < count; p++)
-		put(job, rows, column + p, &sums[p]);
+	for (p = 0; p < 4 * quads; p += 4) {
+		tl_store_turned(rows, column + p, sums[p].low, sums[p + 1].low,
+				sums[p + 2].low, sums[p + 3].low);
+		tl_store_turned(rows + 4, column + p, sums[p].high,
+				sums[p + 1].high, sums[p + 2].high,
+				sums[p + 3].high);
+	}
+}
+
+static void put_many(const struct job *job, float *rows[TL_LANES],
+		     uint32_t column)
+{
+	put_quads(job, rows, column, QUADS);
+}
+
+static void put_four(const struct job *job, float *rows[TL_LANES],
+		     uint32_t column)
+{
+	put_quads(job, rows, column, 1);
 }
 
 /* The lanes of one row, from `channel` on */
@@ -166,23 +203,19 @@ static void make_row(const struct job *job, const struct tl_view *y,
 		rows[lane] = tl_row(y, channel + lane, job->row);
 	tl_columns_inside(&job->filter->window, job->in_width, job->out_width,
 			  &from, &to);
-	if (job->lanes < TL_LANES)
+	if (job->lanes < TL_LANES || to - from < TL_HALF)
 		from = to = job->out_width;
 
 	for (column = 0; column < from; column++)
 		put_single(job, rows, column);
 	for (; column + PIXELS <= to; column += PIXELS)
-		put_many(job, rows, column, PIXELS);
-	/* Some again is cheaper than one by one, and gives the same */
-	if (column < to && to - from >= PIXELS) {
-		put_many(job, rows, to - PIXELS, PIXELS);
-		column = to;
-	}
-	for (; column + 4 <= to; column += 4)
-		put_many(job, rows, column, 4);
-	for (; column < to; column++)
-		put_many(job, rows, column, 1);
-	for (; column < job->out_width; column++)
+		put_many(job, rows, column);
+	for (; column + TL_HALF <= to; column += TL_HALF)
+		put_four(job, rows, column);
+	/* What is left, and some again: cheaper than one by one */
+	if (column < to)
+		put_four(job, rows, to - TL_HALF);
+	for (column = to; column < job->out_width; column++)
 		put_single(job, rows, column);
 }
 

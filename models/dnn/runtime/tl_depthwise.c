@@ -1,60 +1,102 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Convolution of every channel with a window of its own, along rows */
-#include "tl_layers.h"
+#include "tl_taps.h"
 #include "tl_vector.h"
 
-/* Adds one kernel row to an output row that begins as the bias */
-static void add_kernel_row(const struct tl_window *window, const float *w,
-			   const float *x, uint32_t in_width, float *y,
-			   uint32_t out_width)
+/* What is made now: one row of one channel */
+struct job {
+	const struct tl_filter *filter;
+	const struct tl_view *x;
+	const float *weights;
+	uint32_t channel;
+	struct tl_taps rows;
+	float bias;
+};
+
+static const float *input_row(const struct job *job, uint32_t kernel_row)
 {
-	uint32_t stride = window->stride_columns;
-	uint32_t j = 0;
-	uint32_t column = 0;
-
-	for (j = 0; j < window->kernel_columns; j++) {
-		uint32_t shift = j * window->dilation_columns;
-		uint32_t pad = window->pad_columns;
-		/* Columns whose tap lies on the input: [from, to) */
-		uint32_t from = shift < pad ? (pad - shift + stride - 1) / stride
-					    : 0;
-		uint32_t room = in_width + pad;
-		uint32_t to = shift < room ? (room - shift - 1) / stride + 1 : 0;
-		const float *at = NULL;
-
-		if (to > out_width)
-			to = out_width;
-		if (from >= to)
-			continue;
-		at = x + ((size_t)from * stride + shift - pad);
-		column = from;
-		for (; stride == 1 && column + TL_HALF <= to;
-		     column += TL_HALF, at += TL_HALF)
-			tl_store(y + column, tl_load(y + column) +
-				 tl_load(at) * w[j]);
-		for (; column < to; column++, at += stride)
-			y[column] += *at * w[j];
-	}
+	return tl_row(job->x, job->channel,
+		      (uint32_t)(job->rows.start + (int64_t)kernel_row *
+				 job->filter->window.dilation_rows));
 }
 
-static void make_row(const struct tl_filter *filter, const struct tl_view *x,
-		     const float *w, uint32_t channel, uint32_t row, float *y,
-		     uint32_t out_width)
+/* One column, padding or not */
+static float single(const struct job *job, uint32_t column)
 {
-	const struct tl_window *window = &filter->window;
+	const struct tl_window *window = &job->filter->window;
+	struct tl_taps columns = tl_taps_of_column(window, column,
+						   job->x->width);
+	float sum = job->bias;
 	uint32_t i = 0;
+	uint32_t j = 0;
 
-	for (i = 0; i < window->kernel_rows; i++) {
-		int64_t at = (int64_t)row * window->stride_rows +
-			     (int64_t)i * window->dilation_rows -
-			     window->pad_rows;
+	for (i = job->rows.first; i < job->rows.end; i++) {
+		const float *x = input_row(job, i);
+		const float *w = job->weights +
+				 (size_t)i * window->kernel_columns;
 
-		if (at < 0 || at >= window->in_rows)
-			continue;
-		add_kernel_row(window, w + (size_t)i * window->kernel_columns,
-			       tl_row(x, channel, (uint32_t)at), x->width, y,
-			       out_width);
+		for (j = columns.first; j < columns.end; j++)
+			sum += w[j] * x[columns.start + (int64_t)j *
+					window->dilation_columns];
 	}
+
+	return sum;
+}
+
+/* TL_HALF columns from `column` on, none of whose windows meets padding */
+static inline __attribute__((always_inline)) void
+inner(const struct job *job, uint32_t column, uint32_t stride, float *y)
+{
+	const struct tl_window *window = &job->filter->window;
+	tl_half sum = tl_all(job->bias);
+	uint32_t i = 0;
+	uint32_t j = 0;
+
+	for (i = job->rows.first; i < job->rows.end; i++) {
+		const float *x = input_row(job, i) +
+				 (column * stride - window->pad_columns);
+		const float *w = job->weights +
+				 (size_t)i * window->kernel_columns;
+
+		for (j = 0; j < window->kernel_columns; j++) {
+			sum += tl_gather(x, stride) * w[j];
+			x += window->dilation_columns;
+		}
+	}
+	tl_store(y + column, sum);
+}
+
+static void many(const struct job *job, uint32_t column, float *y)
+{
+	uint32_t stride = job->filter->window.stride_columns;
+
+	if (stride == 1)
+		inner(job, column, 1, y);
+	else if (stride == 2)
+		inner(job, column, 2, y);
+	else
+		inner(job, column, stride, y);
+}
+
+static void make_row(const struct job *job, float *y, uint32_t width)
+{
+	uint32_t column = 0;
+	uint32_t from = 0;
+	uint32_t to = 0;
+
+	tl_columns_inside(&job->filter->window, job->x->width, width, &from,
+			  &to);
+	if (to - from < TL_HALF)
+		from = to = width;
+
+	for (column = 0; column < from; column++)
+		y[column] = single(job, column);
+	for (column = from; column + TL_HALF <= to; column += TL_HALF)
+		many(job, column, y);
+	if (column < to)
+		many(job, to - TL_HALF, y);
+	for (column = to; column < width; column++)
+		y[column] = single(job, column);
 }
 
 void tl_depthwise(const struct tl_filter *filter, const struct tl_view *x,
@@ -62,22 +104,18 @@ void tl_depthwise(const struct tl_filter *filter, const struct tl_view *x,
 {
 	uint32_t taps = filter->window.kernel_rows *
 			filter->window.kernel_columns;
-	uint32_t channel = 0;
+	struct job job = { .filter = filter, .x = x };
 	uint32_t row = 0;
-	uint32_t column = 0;
 
-	for (channel = part->channel; channel < part->channel_end; channel++) {
-		uint32_t index = channel - part->channel;
-		float bias = filter->bias ? filter->bias[index] : 0.0f;
+	for (job.channel = part->channel; job.channel < part->channel_end;
+	     job.channel++) {
+		uint32_t index = job.channel - part->channel;
 
+		job.weights = filter->weights + (size_t)index * taps;
+		job.bias = filter->bias ? filter->bias[index] : 0.0f;
 		for (row = part->row; row < part->row_end; row++) {
-			float *out = tl_row(y, channel, row);
-
-			for (column = 0; column < y->width; column++)
-				out[column] = bias;
-			make_row(filter, x, filter->weights +
-				 (size_t)index * taps, channel, row, out,
-				 y->width);
+			job.rows = tl_taps_of_row(&filter->window, row);
+			make_row(&job, tl_row(y, job.channel, row), y->width);
 		}
 	}
 }

@@ -3,7 +3,8 @@
 #include "tl_taps.h"
 #include "tq_vector.h"
 
-#define PIXELS	8
+#define PIXELS	TL_LANES
+#define FEW	(PIXELS / 2)
 
 /* What is made now: some lanes of one row, or of rows that lie in one piece */
 struct job {
@@ -22,14 +23,17 @@ struct job {
 	struct tq_multipliers multipliers;
 };
 
-static const uint8_t *input_row(const struct job *job, uint32_t channel,
-				uint32_t kernel_row)
+/* A kernel row on the first channel of the group, and from there to the next */
+static const uint8_t *input_row(const struct job *job, uint32_t kernel_row)
 {
-	const struct tl_window *window = &job->filter->window;
+	return tq_row(job->x, job->first_input,
+		      (uint32_t)(job->rows.start + (int64_t)kernel_row *
+				 job->filter->window.dilation_rows));
+}
 
-	return tq_row(job->x, job->first_input + channel,
-		      (uint32_t)(job->rows.start +
-				 (int64_t)kernel_row * window->dilation_rows));
+static size_t plane_of(const struct tl_view *view)
+{
+	return (size_t)view->slots * view->width;
 }
 
 /* The input at lane p of `x` meets the weights of all lanes */
@@ -37,42 +41,48 @@ static const uint8_t *input_row(const struct job *job, uint32_t channel,
 				__builtin_shufflevector(x, x, p, p, p, p, \
 							p, p, p, p))
 
-/* Columns from `column` on, none of whose windows meets padding */
+/* `count` columns (8 or 4) from `column` on, none of whose windows meets padding */
 static inline __attribute__((always_inline)) void
-inner(const struct job *job, uint32_t column, uint32_t stride,
+inner(const struct job *job, uint32_t column, uint32_t stride, uint32_t count,
       struct tq_sums sums[PIXELS])
 {
 	const struct tl_window *window = &job->filter->window;
-	uint32_t taps = window->kernel_rows * window->kernel_columns;
+	struct tq_centre centre = job->centre;
+	uint32_t across = window->kernel_columns;
+	uint32_t dilation = window->dilation_columns;
 	uint32_t start = column * stride - window->pad_columns;
-	uint32_t c = 0;
+	size_t plane = plane_of(job->x);
+	size_t taps = (size_t)window->kernel_rows * across * TL_LANES;
 	uint32_t i = 0;
-	uint32_t j = 0;
 
-	for (c = 0; c < job->filter->in_channels; c++) {
-		const int8_t *w = job->weights + (size_t)c * taps * TL_LANES;
+	for (i = job->rows.first; i < job->rows.end; i++) {
+		const uint8_t *row = input_row(job, i) + start;
+		const int8_t *w = job->weights + (size_t)i * across * TL_LANES;
+		uint32_t c = job->filter->in_channels;
 
-		for (i = job->rows.first; i < job->rows.end; i++) {
-			const uint8_t *from = input_row(job, c, i) + start;
-			const int8_t *v = w + (size_t)i * TL_LANES *
-					      window->kernel_columns;
+		for (; c; c--, row += plane, w += taps) {
+			const uint8_t *from = row;
+			const int8_t *v = w;
+			uint32_t j = across;
 
-			for (j = 0; j < window->kernel_columns; j++) {
+			do {
 				tq_shorts weight = tq_load_weights(v);
-				tq_shorts x = tq_load_centred(&job->centre,
-							      from, stride);
+				tq_shorts x = tq_load_centred(&centre, from,
+							      stride, count);
 
 				MEET(0);
 				MEET(1);
 				MEET(2);
 				MEET(3);
-				MEET(4);
-				MEET(5);
-				MEET(6);
-				MEET(7);
-				from += window->dilation_columns;
+				if (count == PIXELS) {
+					MEET(4);
+					MEET(5);
+					MEET(6);
+					MEET(7);
+				}
+				from += dilation;
 				v += TL_LANES;
-			}
+			} while (--j);
 		}
 	}
 }
@@ -85,21 +95,24 @@ static void single(const struct job *job, uint32_t column, struct tq_sums *sums)
 	struct tl_taps columns = tl_taps_of_column(window, column,
 						   job->in_width);
 	struct tq_sums sum = *sums;
-	uint32_t c = 0;
+	size_t plane = plane_of(job->x);
 	uint32_t i = 0;
+	uint32_t c = 0;
 	uint32_t j = 0;
 
-	for (c = 0; c < job->filter->in_channels; c++)
 	for (i = job->rows.first; i < job->rows.end; i++) {
-		const uint8_t *x = input_row(job, c, i);
+		const uint8_t *x = input_row(job, i);
 		const int8_t *v = job->weights + TL_LANES *
-			((size_t)c * taps + (size_t)i * window->kernel_columns);
+				  ((size_t)i * window->kernel_columns);
 
+		for (c = 0; c < job->filter->in_channels; c++, x += plane)
 		for (j = columns.first; j < columns.end; j++) {
 			uint8_t byte = x[columns.start + (int64_t)j *
 					 window->dilation_columns];
 
-			tq_add_products(&sum, tq_load_weights(v + j * TL_LANES),
+			tq_add_products(&sum,
+					tq_load_weights(v + TL_LANES *
+						((size_t)c * taps + j)),
 					tq_all((int16_t)tq_centred(&job->centre,
 								   byte)));
 		}
@@ -114,68 +127,87 @@ static void some_lanes(const struct job *job, uint32_t column,
 	const struct tl_window *window = &job->filter->window;
 	struct tl_taps columns = tl_taps_of_column(window, column,
 						   job->in_width);
+	size_t plane = plane_of(job->x);
 	uint32_t lanes[TL_LANES];
 	uint32_t lane = 0;
-	uint32_t c = 0;
 	uint32_t i = 0;
+	uint32_t c = 0;
 	uint32_t j = 0;
 
 	memcpy(lanes, sums, sizeof(lanes));
-	for (c = 0; c < job->filter->in_channels; c++)
 	for (i = job->rows.first; i < job->rows.end; i++)
+	for (c = 0; c < job->filter->in_channels; c++)
 	for (j = columns.first; j < columns.end; j++) {
-		const uint8_t *x = input_row(job, c, i) + (columns.start +
-				   (int64_t)j * window->dilation_columns);
-		size_t tap = ((size_t)c * window->kernel_rows + i) *
-			     window->kernel_columns + j;
-		int32_t value = tq_centred(&job->centre, *x);
+		const uint8_t *x = input_row(job, i) + c * plane;
+		const int8_t *v = job->weights + job->lanes *
+				  (((size_t)c * window->kernel_rows + i) *
+				   window->kernel_columns + j);
+		int32_t value = tq_centred(&job->centre,
+					   x[columns.start + (int64_t)j *
+					     window->dilation_columns]);
 
 		for (lane = 0; lane < job->lanes; lane++)
-			lanes[lane] += (uint32_t)(value *
-						  job->weights[tap * job->lanes
-							       + lane]);
+			lanes[lane] += (uint32_t)(value * v[lane]);
 	}
 	memcpy(sums, lanes, sizeof(lanes));
-}
-
-static void put(const struct job *job, uint8_t *rows[TL_LANES],
-		uint32_t column, const struct tq_sums *sums)
-{
-	tq_bytes bytes = tq_result(&job->range, sums, &job->multipliers);
-	uint32_t lane = 0;
-
-	for (lane = 0; lane < job->lanes; lane++)
-		rows[lane][column] = bytes[lane];
 }
 
 static void put_single(const struct job *job, uint8_t *rows[TL_LANES],
 		       uint32_t column)
 {
 	struct tq_sums sums = job->bias;
+	uint8_t bytes[TL_LANES];
+	uint32_t lane = 0;
 
 	if (job->lanes == TL_LANES)
 		single(job, column, &sums);
 	else
 		some_lanes(job, column, &sums);
-	put(job, rows, column, &sums);
+	tq_result(&job->range, &sums, &job->multipliers, bytes);
+	for (lane = 0; lane < job->lanes; lane++)
+		rows[lane][column] = bytes[lane];
 }
 
-static void put_many(const struct job *job, uint8_t *rows[TL_LANES],
-		     uint32_t column)
+/* Four columns of all lanes */
+static inline void put_four(const struct job *job, uint8_t *rows[TL_LANES],
+			    uint32_t column, const struct tq_sums sums[FEW])
 {
+	tq_ints low = tq_four(&job->range, job->multipliers.low, sums[0].low,
+			      sums[1].low, sums[2].low, sums[3].low);
+	tq_ints high = tq_four(&job->range, job->multipliers.high,
+			       sums[0].high, sums[1].high, sums[2].high,
+			       sums[3].high);
+	uint32_t lane = 0;
+
+#pragma GCC unroll 4
+	for (lane = 0; lane < 4; lane++) {
+		int32_t words[2] = { low[lane], high[lane] };
+
+		memcpy(rows[lane] + column, &words[0], 4);
+		memcpy(rows[lane + 4] + column, &words[1], 4);
+	}
+}
+
+static inline __attribute__((always_inline)) void
+put_many(const struct job *job, uint8_t *rows[TL_LANES], uint32_t column,
+	 uint32_t count)
+{
+	uint32_t stride = job->filter->window.stride_columns;
 	struct tq_sums sums[PIXELS];
 	uint32_t p = 0;
 
-	for (p = 0; p < PIXELS; p++)
+#pragma GCC unroll 8
+	for (p = 0; p < count; p++)
 		sums[p] = job->bias;
-	if (job->filter->window.stride_columns == 1)
-		inner(job, column, 1, sums);
-	else if (job->filter->window.stride_columns == 2)
-		inner(job, column, 2, sums);
+	if (stride == 1)
+		inner(job, column, 1, count, sums);
+	else if (stride == 2)
+		inner(job, column, 2, count, sums);
 	else
-		inner(job, column, job->filter->window.stride_columns, sums);
-	for (p = 0; p < PIXELS; p++)
-		put(job, rows, column + p, &sums[p]);
+		inner(job, column, stride, count, sums);
+#pragma GCC unroll 2
+	for (p = 0; p < count; p += FEW)
+		put_four(job, rows, column + p, sums + p);
 }
 
 /* The lanes of one row, from `channel` on */
@@ -192,16 +224,18 @@ static void make_row(const struct job *job, const struct tl_view *y,
 		rows[lane] = tq_row(y, channel + lane, job->row);
 	tl_columns_inside(&job->filter->window, job->in_width, job->out_width,
 			  &from, &to);
-	if (job->lanes < TL_LANES || to - from < PIXELS)
+	if (job->lanes < TL_LANES || to - from < FEW)
 		from = to = job->out_width;
 
 	for (column = 0; column < from; column++)
 		put_single(job, rows, column);
 	for (column = from; column + PIXELS <= to; column += PIXELS)
-		put_many(job, rows, column);
+		put_many(job, rows, column, PIXELS);
+	for (; column + FEW <= to; column += FEW)
+		put_many(job, rows, column, FEW);
 	/* What is left, and some again: cheaper than one by one */
 	if (column < to)
-		put_many(job, rows, to - PIXELS);
+		put_many(job, rows, to - FEW, FEW);
 	for (column = to; column < job->out_width; column++)
 		put_single(job, rows, column);
 }

@@ -64,15 +64,15 @@ void tq_dense(const struct tq_filter *filter, const uint8_t *x,
 		struct tq_sums sums =
 			tq_load_sums(filter->bias ? filter->bias + done : NULL,
 				     lanes);
-		tq_bytes bytes;
+		uint8_t bytes[TL_LANES];
 
 		if (lanes == TL_LANES)
 			sums = all_lanes(&centre, weights, x, inputs, sums);
 		else
 			sums = some_lanes(&centre, weights, x, inputs, lanes,
 					  sums);
-		bytes = tq_result(&range, &sums, &multipliers);
-		memcpy(y + done, &bytes, lanes);
+		tq_result(&range, &sums, &multipliers, bytes);
+		memcpy(y + done, bytes, lanes);
 		weights += (size_t)inputs * lanes;
 		done += lanes;
 	}

@@ -4,6 +4,7 @@
 #include "tq_vector.h"
 
 #define PIXELS	TL_LANES
+#define FEW	(PIXELS / 2)
 
 /* What is made now: one row of one channel */
 struct job {
@@ -50,9 +51,10 @@ static uint8_t single(const struct job *job, uint32_t column)
 	return tq_saturate(&job->range, (float)(int32_t)sum * job->multiplier);
 }
 
-/* PIXELS columns from `column` on, none of whose windows meets padding */
+/* `count` columns (8 or 4) from `column` on, none of whose windows meets padding */
 static inline __attribute__((always_inline)) void
-inner(const struct job *job, uint32_t column, uint32_t stride, uint8_t *y)
+inner(const struct job *job, uint32_t column, uint32_t stride, uint32_t count,
+      uint8_t *y)
 {
 	const struct tl_window *window = &job->filter->window;
 	uint32_t bias = (uint32_t)job->bias;
@@ -61,7 +63,7 @@ inner(const struct job *job, uint32_t column, uint32_t stride, uint8_t *y)
 					      { one, one, one, one } };
 	struct tq_sums sums = { { bias, bias, bias, bias },
 				{ bias, bias, bias, bias } };
-	tq_bytes bytes;
+	uint8_t bytes[TL_LANES];
 	uint32_t i = 0;
 	uint32_t j = 0;
 
@@ -73,25 +75,26 @@ inner(const struct job *job, uint32_t column, uint32_t stride, uint8_t *y)
 
 		for (j = 0; j < window->kernel_columns; j++) {
 			tq_add_products(&sums, tq_load_centred(&job->centre, x,
-							       stride),
+							       stride, count),
 					tq_all(w[j]));
 			x += window->dilation_columns;
 		}
 	}
-	bytes = tq_result(&job->range, &sums, &multipliers);
-	memcpy(y + column, &bytes, sizeof(bytes));
+	tq_result(&job->range, &sums, &multipliers, bytes);
+	memcpy(y + column, bytes, count);
 }
 
-static void many(const struct job *job, uint32_t column, uint8_t *y)
+static inline __attribute__((always_inline)) void
+many(const struct job *job, uint32_t column, uint32_t count, uint8_t *y)
 {
 	uint32_t stride = job->filter->window.stride_columns;
 
 	if (stride == 1)
-		inner(job, column, 1, y);
+		inner(job, column, 1, count, y);
 	else if (stride == 2)
-		inner(job, column, 2, y);
+		inner(job, column, 2, count, y);
 	else
-		inner(job, column, stride, y);
+		inner(job, column, stride, count, y);
 }
 
 static void make_row(const struct job *job, uint8_t *y, uint32_t width)
@@ -102,15 +105,17 @@ static void make_row(const struct job *job, uint8_t *y, uint32_t width)
 
 	tl_columns_inside(&job->filter->window, job->x->width, width, &from,
 			  &to);
-	if (to - from < PIXELS)
+	if (to - from < FEW)
 		from = to = width;
 
 	for (column = 0; column < from; column++)
 		y[column] = single(job, column);
 	for (column = from; column + PIXELS <= to; column += PIXELS)
-		many(job, column, y);
+		many(job, column, PIXELS, y);
+	for (; column + FEW <= to; column += FEW)
+		many(job, column, FEW, y);
 	if (column < to)
-		many(job, to - PIXELS, y);
+		many(job, to - FEW, FEW, y);
 	for (column = to; column < width; column++)
 		y[column] = single(job, column);
 }

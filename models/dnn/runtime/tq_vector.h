@@ -70,24 +70,28 @@ static inline tq_shorts tq_widen(tq_bytes bytes)
 #endif
 }
 
-/* 8 bytes, `stride` apart, less the zero. Nothing behind the last is read */
+/*
+ * `count` bytes (8 or 4, the rest of the lanes mean nothing), `stride` apart,
+ * less the zero. Nothing behind the last is read
+ */
 static inline tq_shorts tq_load_centred(const struct tq_centre *centre,
-					const uint8_t *from, uint32_t stride)
+					const uint8_t *from, uint32_t stride,
+					uint32_t count)
 {
-	uint8_t lanes[TL_LANES];
+	uint8_t lanes[TL_LANES] = { 0 };
 	tq_bytes bytes = { 0 };
 	tq_bytes more = { 0 };
 	uint32_t i = 0;
 
 	if (stride == 1) {
-		memcpy(&bytes, from, TL_LANES);
-	} else if (stride == 2) {
+		memcpy(&bytes, from, count);
+	} else if (stride == 2 && count == TL_LANES) {
 		memcpy(&bytes, from, TL_LANES);
 		memcpy(&more, from + TL_LANES - 1, TL_LANES);
 		bytes = __builtin_shufflevector(bytes, more, 0, 2, 4, 6,
 						9, 11, 13, 15);
 	} else {
-		for (i = 0; i < TL_LANES; i++)
+		for (i = 0; i < count; i++)
 			lanes[i] = from[(size_t)i * stride];
 		memcpy(&bytes, lanes, TL_LANES);
 	}
@@ -218,17 +222,35 @@ static inline struct tq_multipliers tq_load_multipliers(const float *from,
 	return multipliers;
 }
 
-static inline tq_bytes tq_result(const struct tq_range *range,
-				 const struct tq_sums *sums,
-				 const struct tq_multipliers *multipliers)
+/*
+ * Results of four columns, for each of four lanes a word with the four bytes in
+ * their order
+ */
+static inline tq_ints tq_four(const struct tq_range *range,
+			      tq_floats multipliers, tq_uints a, tq_uints b,
+			      tq_uints c, tq_uints d)
+{
+	return (tq_requantize(range, a, multipliers) & 255) |
+	       (tq_requantize(range, b, multipliers) & 255) << 8 |
+	       (tq_requantize(range, c, multipliers) & 255) << 16 |
+	       tq_requantize(range, d, multipliers) << 24;
+}
+
+/* One column: a byte for each of 8 lanes */
+static inline void tq_result(const struct tq_range *range,
+			     const struct tq_sums *sums,
+			     const struct tq_multipliers *multipliers,
+			     uint8_t bytes[TL_LANES])
 {
 	tq_ints low = tq_requantize(range, sums->low, multipliers->low);
 	tq_ints high = tq_requantize(range, sums->high, multipliers->high);
+	uint32_t i = 0;
 
-	return (tq_bytes){ (uint8_t)low[0], (uint8_t)low[1],
-			   (uint8_t)low[2], (uint8_t)low[3],
-			   (uint8_t)high[0], (uint8_t)high[1],
-			   (uint8_t)high[2], (uint8_t)high[3] };
+#pragma GCC unroll 4
+	for (i = 0; i < 4; i++) {
+		bytes[i] = (uint8_t)low[i];
+		bytes[i + 4] = (uint8_t)high[i];
+	}
 }
 
 static inline uint8_t *tq_row(const struct tl_view *view, uint32_t channel,
