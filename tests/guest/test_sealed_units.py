@@ -30,6 +30,15 @@ def test_the_reserve_holds_the_whole_ta(arena: int, reserve: int) -> None:
     assert needs.heap + sealed.ELSE <= needs.reserve
 
 
+def test_a_package_that_does_not_fit_is_told_by_how_much() -> None:
+    needs = Needs(13 * MIB, 65_536, 1000)
+    with pytest.raises(TesseraError, match=r"[0-9,]+ more than there can be") as error:
+        sealed.run(b"", needs, bytes(32), b"")
+    budget = int(error.value.remedy.split()[5].replace(",", ""))
+    assert Needs(budget, 65_536, 1000).heap <= sealed.MOST_HEAP
+    assert Needs(budget + 4096, 65_536, 1000).heap > sealed.MOST_HEAP
+
+
 def test_figures_of_the_client() -> None:
     text = "once_microseconds 7\nmicroseconds 11\nmicroseconds 12\nblocks 3\n[ 1.2] BUG 4\n"
     figures, times = sealed.parse_figures(text)

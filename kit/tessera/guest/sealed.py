@@ -32,6 +32,8 @@ ELSE = 640 * 1024
 loader and page tables (see `tessera.plan.fragment`)."""
 MIB = 1 << 20
 LEAST_RESERVE = 8 * MIB
+MOST_HEAP = 12 * MIB
+"""The largest heap with which a TA loads in the 13 MiB that this platform has for TAs."""
 SECONDS = 1800.0
 _FOLDER = "models/dnn/sealed"
 _PACKAGE, _INPUTS, _OUTPUTS = "/data/package.tsp", "/data/inputs.raw", "/tmp/outputs.raw"
@@ -39,6 +41,7 @@ _SAID = "/tmp/said"
 _QUIET = "echo 0 >/proc/sys/kernel/soft_watchdog"
 _INFERENCE_TA = re.compile(r'^( *)ta "[0-9a-f-]{36}".*$', re.MULTILINE)
 _MEANING = {
+    "0xffff0008": "the TA is not there, or has no key: read the guest's console logs",
     "0xffff000c": "it does not fit: plan it for less with --budget",
     "0xffff000f": "this device has opened a later version; pack it again with a higher --version",
     "0xffff3071": "give the key and the file that belong together",
@@ -231,8 +234,10 @@ def run(
 ) -> Ran:
     """Build, boot, provision, run the inputs, and say what it took.
 
-    Raises `TesseraError` when parts are missing, something cannot be built, or the TA refuses.
+    Raises `TesseraError` when the package does not fit, parts are missing, something cannot be
+    built, or the TA refuses.
     """
+    _require_fits(needs)
     made = built(needs, patched=patched, tree=tree, progress=progress)
     progress("building the TA and booting")
     with boot(
@@ -245,6 +250,16 @@ def run(
         return Ran(
             *(outputs, figures, microseconds, pool, device.point, made.version, made.patched),
             log=str(device.guest.console_log),
+        )
+
+
+def _require_fits(needs: Needs) -> None:
+    over = needs.heap - MOST_HEAP
+    if over > 0:
+        raise TesseraError(
+            f"the TA would need a heap of {needs.heap:,} bytes, {over:,} more than there can be",
+            where="package",
+            remedy=f"plan it for at most {needs.arena - over:,} bytes: --budget",
         )
 
 
