@@ -174,6 +174,18 @@ def test_the_curve_has_all_methods_and_ours_is_never_dearer(
     assert len(lines) == len(points) + 1
 
 
+def test_the_curve_takes_rates_and_packing(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"ours": replace(SMALL, longest=2)}
+    monkeypatch.setattr("tessera.plan.curve.METHODS", small)
+    heard: list[str] = []
+    dear = Space(rates=Coefficients(byte_loaded=80.0), packed=True)
+    plain = curve(mobile(), points=2)
+    packed = curve(mobile(), 2, dear, heard.append)
+    assert packed[0].loaded < plain[0].loaded and packed[0].decoded > 0 == plain[0].decoded
+    assert heard[0] == "ours: the ways to run every layer"
+    assert len(heard) == 1 + len(packed)
+
+
 def test_placing_reaches_the_largest_load_where_one_pass_does_not() -> None:
     """Large to small leaves a hole under the third buffer; moved to the front, it fits."""
     given = [("a", 0, 2, 64), ("b", 1, 4, 48), ("c", 3, 6, 64), ("d", 5, 8, 32), ("e", 2, 6, 16)]

@@ -135,18 +135,18 @@ def plan(
     given = prepare.Calibration(inputs, samples, seed) if int8 else None
     source = plan_network.Source(tuple(models or ()), weights, tuple(dim or ()), given)
     coefficients = Coefficients() if rates is None else read_rates(rates)
+    space = Space(packed=compressed, rates=coefficients)
     if curve:
-        plan_network.print_curve(source, coefficients, out, picture, as_json)
+        plan_network.print_curve(source, space, out, picture, as_json)
         return
     kept = None if reserve is None else size_of(reserve, "--reserve")
-    space = Space(packed=compressed, rates=coefficients)
     over = plan_confirm.heights_of(heights or plan_confirm.HEIGHTS) if confirm else None
     shown = plan_network.Shown(explain, as_json, out, picture, spec, kept, space, over)
     plan_network.print_plan(source, limit, minimise, shown)
 
 
-_OF_ONE_PLAN = frozenset(("--budget", "--minimise", "--explain", "--compressed", "--confirm"))
-_OF_NETWORKS = _OF_ONE_PLAN | {"--curve", "--int8", "--rates"}
+_OF_ONE_PLAN = frozenset(("--budget", "--minimise", "--explain", "--confirm"))
+_OF_NETWORKS = _OF_ONE_PLAN | {"--curve", "--int8", "--compressed", "--rates"}
 
 
 def _consistent(said: Set[str], models: bool) -> None:

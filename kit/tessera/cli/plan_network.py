@@ -27,7 +27,6 @@ from tessera.errors import EXIT_UNMET, TesseraError
 from tessera.plan import graph_load
 from tessera.plan.certificate.arena import Certificate
 from tessera.plan.certificate.tiles import certify_plan
-from tessera.plan.cost import Coefficients
 from tessera.plan.curve import Point, curve, curve_csv
 from tessera.plan.fragment import fragment
 from tessera.plan.graph import Graph
@@ -119,7 +118,7 @@ def print_plan(source: Source, budget: int | None, minimise: bool, shown: Shown)
 
 
 def print_curve(
-    source: Source, rates: Coefficients, out: Path | None, picture: Path | None, as_json: bool
+    source: Source, space: Space, out: Path | None, picture: Path | None, as_json: bool
 ) -> None:
     """Cost over budgets for every model and method, as CSV or JSON, printed or written."""
     _require_kind(picture, (".svg",))
@@ -129,7 +128,7 @@ def print_curve(
     for model in source.models:
         with status.status(f"planning {model}") if status.is_terminal else nullcontext() as running:
             words = partial(_update, running, model)
-            points += curve(source.graph(model), rates=rates, say=words)
+            points += curve(source.graph(model), given=space, say=words)
     if picture is not None:
         _draw(picture, curve_svg(points))
     text = to_text([asdict(one) for one in points]) if as_json else curve_csv(points)

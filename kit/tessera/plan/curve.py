@@ -12,8 +12,9 @@ import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
+from typing import Any
 
-from tessera.plan.cost import Coefficients, Counts
+from tessera.plan.cost import Counts
 from tessera.plan.graph import Graph
 from tessera.plan.tiles.candidates import Space
 from tessera.plan.tiles.choose import Chooser
@@ -54,19 +55,21 @@ class Point:
 def curve(
     graph: Graph,
     points: int = POINTS,
-    rates: Coefficients | None = None,
+    given: Space | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> tuple[Point, ...]:
     """The points of every method, budgets rising; the first of each is the least that works for it.
 
     Budgets are the same for all methods: a geometric sequence, and the least of each method. A
-    method has no point below its own. `say` hears of every step before it is done.
+    method has no point below its own. All methods take the coefficients of `given`, and whether
+    constants are packed. `say` hears of every step before it is done.
     """
+    common = given or Space()
+    weighed: dict[str, Any] = {"rates": common.rates, "packed": common.packed}
     choosers = {}
     for name, space in METHODS.items():
         say(f"{name}: the ways to run every layer")
-        weighed = replace(space, rates=rates or Coefficients())
-        choosers[name] = Chooser(graph, weighed, by_first_fit)
+        choosers[name] = Chooser(graph, replace(space, **weighed), by_first_fit)
     least = {name: one.minimise() for name, one in choosers.items()}
     low = min(one.placement.height for one in least.values())
     high = max(one.placement.height for one in least.values())
