@@ -87,6 +87,7 @@ def test_nothing_is_left_and_nothing_leaks(
     wait(device, "cat /tmp/held", r"^0$")
     after, later = memory(device)
     assert not search(before, pieces)
+    assert sealed_ta.MASTER not in before  # the key has been installed, the session is closed
     assert len(search(live, pieces)) > len(pieces) // 2
     assert key in live or words in live
     assert not search(after, pieces)
