@@ -18,7 +18,9 @@ from tessera.package.pack import Packing, pack
 from tessera.package.seal import Sealed, seal
 from tessera.package.wrap import wrap
 from tessera.plan import zoo
+from tessera.plan.graph import Graph
 from tessera.plan.network import plan_network
+from tessera.plan.prepare import Calibration, prepared
 
 SEALED = DNN / "sealed"
 TA = tuple(SEALED / "ta" / f"{name}.c" for name in ("package", "keys", "seal", "point"))
@@ -53,13 +55,23 @@ def build(folder: Path, edits: Sequence[Edit] = ()) -> Path:
 
 
 @functools.cache
+def graph(int8: bool = False) -> Graph:
+    """The digits network as it is planned."""
+    return prepared(zoo.build("lenet_digits"), Calibration() if int8 else None)
+
+
+@functools.cache
 def package(
-    version: int = 1, name: str = "digits", budget: int = BUDGET, chunk: int = 4096
+    version: int = 1,
+    name: str = "digits",
+    budget: int = BUDGET,
+    chunk: int = 4096,
+    int8: bool = False,
 ) -> Sealed:
     """The digits network: most of its weights are taken again for every inference."""
-    graph = zoo.build("lenet_digits")
-    plan = plan_network(graph, budget, minimise=False)
-    return seal(pack(graph, plan, Packing(name, version, chunk)).contents, MASTER)
+    network = graph(int8)
+    plan = plan_network(network, budget, minimise=False)
+    return seal(pack(network, plan, Packing(name, version, chunk)).contents, MASTER)
 
 
 def changed(sealed: Sealed, block: int, content: bytes) -> Sealed:
@@ -95,14 +107,19 @@ class Device:
         return self.call("install", path, **env)
 
     def run(
-        self, sealed: Sealed | bytes, *words: str, images: int = 2, **env: str
+        self,
+        sealed: Sealed | bytes,
+        *words: str,
+        images: int = 2,
+        given: bytes | None = None,
+        **env: str,
     ) -> tuple[subprocess.CompletedProcess[str], np.ndarray | None]:
         """Run the first images through a package; the outputs, if there are any."""
         path, out = self.folder / "a.tsp", self.folder / "a.out"
         out.unlink(missing_ok=True)
         path.write_bytes(sealed if isinstance(sealed, bytes) else to_bytes(sealed))
         inputs = self.folder / "a.in"
-        inputs.write_bytes(digits.held_out()[0][:images].astype("<f4").tobytes())
+        inputs.write_bytes(given or digits.held_out()[0][:images].astype("<f4").tobytes())
         done = self.call("run", path, inputs, out, *words, **env)
         if not out.exists():
             return done, None

@@ -20,6 +20,7 @@ from sealed_ta import Device
 from tessera.dnn import digits, reference
 from tessera.package.file import to_bytes
 from tessera.package.wrap import point_of, wrap
+from tessera.plan import execute
 
 HOSTILE = {"FAKE_TEE_HOSTILE": "1"}
 
@@ -57,6 +58,31 @@ def test_logits_are_those_of_the_reference(
     assert got is not None
     assert (got.argmax(axis=1) == wanted(5).argmax(axis=1)).all()
     assert np.abs(got - wanted(5)).max() <= 1e-4
+
+
+def test_integers_are_those_of_the_reference_to_the_bit(device: Device) -> None:
+    graph = sealed.graph(int8=True)
+    done, got = device.run(sealed.package(int8=True, budget=32 * 1024), images=5)
+    assert done.returncode == 0, done.stderr
+    assert got is not None
+    tensor = graph.tensors[graph.inputs[0]]
+    for image, found in zip(digits.held_out()[0][:5], got, strict=True):
+        given = image.reshape(tensor.shape).astype("<f4")
+        made = execute.run(graph, {graph.inputs[0]: given})[graph.outputs[0]]
+        assert made.reshape(-1).tobytes() == found.tobytes()
+
+
+@pytest.mark.parametrize("int8", [False, True], ids=["float32", "int8"])
+@pytest.mark.parametrize("env", [{}, {"FAKE_TEE_RACE": "1"}], ids=["calm", "racing"])
+def test_inputs_of_any_bits(device: Device, int8: bool, env: dict[str, str]) -> None:
+    """Also ones that change all the while: an answer, of whatever, and nothing else."""
+    noise = np.random.default_rng(3).bytes(256 * 6)
+    special = np.array([np.nan, np.inf, -np.inf, 3e38, -3e38, 1e-45, 0, -0.0] * 8, "<f4").tobytes()
+    budget = 32 * 1024 if int8 else sealed.BUDGET
+    package = sealed.package(int8=int8, budget=budget)
+    done, got = device.run(package, images=7, given=noise + special, **env)
+    assert done.returncode == 0, done.stderr
+    assert got is not None
 
 
 def test_figures_are_those_of_the_package(device: Device) -> None:

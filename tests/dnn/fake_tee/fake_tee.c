@@ -7,10 +7,16 @@
  * nothing can be used in place. With FAKE_TEE_HOSTILE set, the normal world
  * also changes every byte right after it was read, the worst moment.
  *
+ * With FAKE_TEE_RACE set, it writes noise, all the while that the TA runs, over
+ * what the TA may read in place.
+ *
  * FAKE_TEE_FAIL_AT=n lets the n-th allocation of the TA fail. The TA's heap is
  * TA_DATA_SIZE; what it still holds when the process ends is an error. With
  * FAKE_TEE_WIPED set, so is freeing memory that is not all zero.
  */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,28 +243,70 @@ static void take_back(uint32_t type, TEEC_Parameter *theirs,
 	}
 }
 
-static TEEC_Result enter(TEEC_Session *session, int open, uint32_t command,
+/* Noise over the parameters that are read in place, until it is told to end */
+struct noise {
+	pthread_t thread;
+	uint32_t parameters;	/* a bit for each */
+	atomic_bool over;
+};
+
+static void *make_noise(void *context)
+{
+	struct noise *noise = context;
+	/* This way goes through where the pages may only be read */
+	int memory = open("/proc/self/mem", O_RDWR);
+	uint32_t state = 1;
+	size_t i = 0;
+
+	while (memory >= 0 && !atomic_load(&noise->over)) {
+		for (i = 0; i < 4; i++) {
+			const struct window *w = windows + i;
+
+			state = state * 1664525 + 1013904223;
+			if (noise->parameters >> i & 1 && w->used >= 4 &&
+			    pwrite(memory, &state, 4,
+				   (off_t)(uintptr_t)w->start +
+					   state / 7 % (w->used / 4) * 4) != 4)
+				stop("no noise");
+		}
+	}
+	if (memory >= 0)
+		close(memory);
+
+	return NULL;
+}
+
+static TEEC_Result enter(TEEC_Session *session, int is_open, uint32_t command,
 			 TEEC_Operation *op)
 {
 	TEE_Param params[4] = { 0 };
 	TEEC_Result res = TEEC_SUCCESS;
+	struct noise noise = { 0 };
 	uint32_t types = 0;
 	uint32_t i = 0;
 
 	for (i = 0; op && i < 4; i++)
 		types |= give(op->paramTypes >> 4 * i & 15, op->params + i,
 			      params + i, windows + i) << 4 * i;
-	for (i = 0; op && !open && i < 4; i++)
+	for (i = 0; op && !is_open && i < 4; i++)
 		if (fake_direct(command) >> i & 0x10)
 			protect(windows + i, PROT_READ | PROT_WRITE);
 		else if (fake_direct(command) >> i & 1)
 			protect(windows + i, PROT_READ);
-	if (open)
+	if (op && !is_open && getenv("FAKE_TEE_RACE"))
+		noise.parameters = fake_direct(command) & 15;
+	if (noise.parameters &&
+	    pthread_create(&noise.thread, NULL, make_noise, &noise))
+		stop("no thread");
+	if (is_open)
 		res = TA_OpenSessionEntryPoint(types, params,
 					       &session->ta_context);
 	else
 		res = TA_InvokeCommandEntryPoint(session->ta_context, command,
 						 types, params);
+	atomic_store(&noise.over, true);
+	if (noise.parameters)
+		pthread_join(noise.thread, NULL);
 	for (i = 0; op && i < 4; i++)
 		take_back(op->paramTypes >> 4 * i & 15, op->params + i,
 			  params + i, windows + i);
