@@ -15,7 +15,7 @@ from tessera.errors import TesseraError
 from tessera.package.contents import opened
 from tessera.package.file import open_sealed, parse, to_bytes
 from tessera.package.pack import Packing, pack
-from tessera.package.seal import Sealed, seal, unseal
+from tessera.package.seal import Sealed, identity_of, seal, unseal
 
 
 def _refused(changed: Sealed, says: str, key: bytes = MASTER) -> None:
@@ -33,7 +33,8 @@ def test_what_was_sealed_opens() -> None:
 def test_the_cipher_is_the_one_of_the_document() -> None:
     """Every step of docs/package.md, told again."""
     made, plain = sealed(), contents()
-    hashed = hashlib.sha256(struct.pack("<II", made.version, made.chunk))
+    head = b"tessera-identity-1" + struct.pack("<II", made.version, made.chunk)
+    hashed = hmac.new(MASTER, head, hashlib.sha256)
     for one in plain.blocks:
         hashed.update(struct.pack("<I", len(one)) + one)
     assert made.identity == hashed.digest()[:16]
@@ -59,7 +60,14 @@ def test_other_contents_have_another_identity() -> None:
         pack(graph, plan, packing).contents
         for packing in (Packing("lenet_digits", 4), Packing("digits", 3))
     ]
-    assert len({one.identity for one in found}) == len(found)
+    assert len({identity_of(one, MASTER) for one in found}) == len(found)
+
+
+def test_the_identity_says_nothing_without_the_key() -> None:
+    """Equal contents under another key: nobody else can confirm what is inside."""
+    assert identity_of(contents(), OTHER) != identity_of(contents(), MASTER)
+    other = seal(contents(), OTHER)
+    assert not set(other.blocks) & set(sealed().blocks)
 
 
 def test_another_key() -> None:

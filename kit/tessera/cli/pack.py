@@ -99,7 +99,8 @@ def pack(
         compress = compress or chosen.chunk is not None
         wanted = Packing(name or graph.name, version, size_of(chunk, "--chunk"), compress)
         made = packed(graph, chosen, wanted)
-        data = to_bytes(seal(made.contents, master))
+        sealed = seal(made.contents, master)
+        data = to_bytes(sealed)
     write_bytes(output, data)
     contents = made.contents
     about: dict[str, Any] = {
@@ -107,7 +108,7 @@ def pack(
         "bytes": len(data),
         "name": wanted.name,
         "version": version,
-        "identity": contents.identity.hex(),
+        "identity": sealed.identity.hex(),
         "arena": contents.manifest.arena,
         "peak": chosen.peak,
         "chunk": contents.manifest.chunk,

@@ -7,7 +7,6 @@ Non-goals: encryption (`seal`), the file (`file`).
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +17,6 @@ from tessera.package.code import PACKED, End, Instruction, Load
 from tessera.package.lower import Program
 from tessera.package.manifest import MOST_CHUNK, Manifest, Side, read_manifest
 
-IDENTITY_BYTES = 16
 _PLAIN_MAGIC = b"TSPP"
 
 
@@ -31,15 +29,6 @@ class Contents:
     blocks: tuple[bytes, ...]
     once: tuple[int, ...]
     each: tuple[int, ...]
-
-    @property
-    def identity(self) -> bytes:
-        """16 bytes that are others for other contents."""
-        made = hashlib.sha256(struct.pack("<II", self.manifest.version, self.manifest.chunk))
-        for one in self.blocks:
-            made.update(struct.pack("<I", len(one)))
-            made.update(one)
-        return made.digest()[:IDENTITY_BYTES]
 
     def dump_plain(self) -> bytes:
         """All plaintexts in one file, for the host driver of tests and measurements only."""

@@ -90,5 +90,5 @@ def open_sealed(
 ) -> tuple[Contents, tuple[Instruction, ...]]:
     """The contents and all instructions, with everything checked. Raises `TesseraError`."""
     contents, code = opened(unseal(sealed, master, where), where)
-    require_consistent(sealed, contents, where)
+    require_consistent(sealed, contents, master, where)
     return contents, code

@@ -21,7 +21,9 @@ from tessera.package.contents import Contents
 
 TAG_BYTES = 16
 KEY_BYTES = 32
+IDENTITY_BYTES = 16
 _LABEL = b"tessera-package-1"
+_IDENTITY_LABEL = b"tessera-identity-1"
 _MAGIC = b"TSP1"
 _REMEDY = "get the file again, or pack the network again"
 
@@ -38,6 +40,18 @@ class Sealed:
     blocks: tuple[bytes, ...]
     once: tuple[int, ...]
     each: tuple[int, ...]
+
+
+def identity_of(contents: Contents, master: bytes) -> bytes:
+    """16 bytes that are others for other contents, and say nothing about them without the key: a
+    plain digest would let anybody confirm a guess of what is inside."""
+    manifest = contents.manifest
+    head = _IDENTITY_LABEL + struct.pack("<II", manifest.version, manifest.chunk)
+    made = hmac.new(master, head, hashlib.sha256)
+    for one in contents.blocks:
+        made.update(struct.pack("<I", len(one)))
+        made.update(one)
+    return made.digest()[:IDENTITY_BYTES]
 
 
 def package_key(master: bytes, identity: bytes, version: int) -> bytes:
@@ -57,7 +71,7 @@ def _bound(identity: bytes, version: int, index: int, size: int) -> bytes:
 
 def seal(contents: Contents, master: bytes) -> Sealed:
     """All blocks encrypted: the same contents and key give the same bytes."""
-    manifest, identity = contents.manifest, contents.identity
+    manifest, identity = contents.manifest, identity_of(contents, master)
     cipher = AESGCM(package_key(master, identity, manifest.version))
     blocks = tuple(
         cipher.encrypt(_nonce(k), one, _bound(identity, manifest.version, k, len(one)))
@@ -99,10 +113,10 @@ def _refused(index: int, sealed: Sealed, where: str) -> TesseraError:
     )
 
 
-def require_consistent(sealed: Sealed, found: Contents, where: str) -> None:
+def require_consistent(sealed: Sealed, found: Contents, master: bytes, where: str) -> None:
     """Raises `TesseraError` where the public part of a package is at odds with what is sealed."""
     checks: Sequence[tuple[str, object, object]] = (
-        ("identity", sealed.identity, found.identity),
+        ("identity", sealed.identity, identity_of(found, master)),
         ("version", sealed.version, found.manifest.version),
         ("size of blocks", sealed.chunk, found.manifest.chunk),
         ("number of code blocks", sealed.codes, len(found.manifest.code)),
