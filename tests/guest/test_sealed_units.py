@@ -11,7 +11,7 @@ from tessera.guest.sealed import Needs, Pool
 from tessera.package.code import Element
 from tessera.package.manifest import Side
 from tessera.plan import execute, zoo
-from tessera.plan.prepare import prepared
+from tessera.plan.prepare import Calibration, prepared
 
 MIB = 1 << 20
 
@@ -95,22 +95,28 @@ def test_classes_are_one_vector() -> None:
     assert not answers.is_classes((floats(10), floats(10)))
 
 
-def agreement(change: float, *, exact: bool = False, place: int = 0) -> answers.Agreement:
-    graph = prepared(zoo.build("lenet_digits"))
+def agreement(change: float, *, int8: bool = False, place: int = 0) -> answers.Agreement:
+    graph = prepared(zoo.build("lenet_digits"), Calibration() if int8 else None)
     tensor = graph.tensors[graph.inputs[0]]
     given = np.linspace(0, 1, 64, dtype="<f4").reshape(tensor.shape)
     values = execute.run(graph, {graph.inputs[0]: given})[graph.outputs[0]].reshape(-1).copy()
     values[np.argsort(-values)[place]] += np.float32(change)
-    return answers.compare(graph, [given], [[values]], exact=exact)
+    return answers.compare(graph, [given], [[values]])
+
+
+def test_a_float_softmax_behind_integers_is_not_demanded_to_the_bit() -> None:
+    assert answers.in_integers(prepared(zoo.build("lenet_digits"), Calibration()))
+    assert not answers.in_integers(prepared(zoo.build("lenet_digits")))
+    assert not answers.in_integers(prepared(zoo.build("squeezenet11"), Calibration()))
 
 
 def test_agreement_with_the_reference() -> None:
-    assert agreement(0.0, exact=True).holds
+    assert agreement(0.0, int8=True).holds
     assert agreement(0.0).equal
     near = agreement(1e-4)
     assert near.holds
     assert not near.equal
-    assert not agreement(1e-4, exact=True).holds
+    assert not agreement(1e-4, int8=True).holds
     assert not agreement(0.1).holds
     assert not agreement(float("nan")).holds
     swapped = agreement(100.0, place=3)

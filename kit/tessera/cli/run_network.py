@@ -165,7 +165,9 @@ class Shown:
 
 def _judged(agreement: Agreement) -> str:
     word = "equal" if agreement.holds else "NOT EQUAL"
-    how = "to the bit" if agreement.equal else f"largest difference {agreement.largest:.2g}"
+    how = (
+        "to the bit" if agreement.equal else f"largest relative difference {agreement.largest:.2g}"
+    )
     wanted = "every bit is demanded" if agreement.exact else f"{answers.TOLERANCE:g} is allowed"
     tops = "the same" if agreement.same_top else "another"
     return f"reference {word}: {how} ({wanted}); {tops} top {answers.TOP}"
@@ -203,7 +205,7 @@ def run(
         progress("running the reference")
         tensor = package.graph.tensors[package.graph.inputs[0]]
         shaped = [one.reshape(tensor.shape) for one in given]
-        agreement = answers.compare(package.graph, shaped, values, exact=asked.int8)
+        agreement = answers.compare(package.graph, shaped, values)
     return Shown(package, ran, counting, values, labels, agreement)
 
 
