@@ -43,6 +43,12 @@ class Layers:
         data = self.rng.standard_normal(shape).astype(np.float32)
         return self.builder.constant(self.builder.fresh("w"), data, HERE).name
 
+    def statistics(self, channels: int) -> tuple[str, str, str, str]:
+        """Scale, bias, mean and variance of a batch norm."""
+        scale, bias, mean = (self.weights(channels) for _ in range(3))
+        data = self.rng.uniform(0.5, 2, channels).astype(np.float32)
+        return scale, bias, mean, self.builder.constant("variance", data, HERE).name
+
     def node(self, op: str, inputs: Sequence[Tensor | str], attrs: Attrs | None = None) -> Tensor:
         """Any node."""
         names = [one if isinstance(one, str) else one.name for one in inputs]

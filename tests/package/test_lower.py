@@ -25,6 +25,7 @@ from tessera.plan.graph_ops import (
     GemmAttrs,
     HardSigmoidAttrs,
     PoolAttrs,
+    ReduceAttrs,
     ResizeAttrs,
     ShapeAttrs,
     SliceAttrs,
@@ -336,6 +337,11 @@ UNSUPPORTED: list[tuple[tuple[int, ...], Callable[[Layers], Tensor], str]] = [
     ((1, 3, 4, 4), lambda n: n.node("Add", [n.x, n.weights(1, 3, 1, 1)]), "broadcasting"),
     ((1, 3, 4, 4), lambda n: n.node("Add", [n.x, n.weights(1, 3, 4, 4)]), "a constant as input 1"),
     ((1, 3, 4, 4), lambda n: n.node("Add", [n.x, n.node("GlobalMaxPool", [n.x])]), "broadcasting"),
+    (
+        (1, 3, 4, 4),
+        lambda n: n.node("ReduceMean", [n.x], ReduceAttrs((1, 2), True)),
+        r"axes \(1, 2\)",
+    ),
     ((1, 3, 4, 4), _uneven, "mode nearest"),
     ((1, 3, 4, 4), _half, "mode nearest"),
     (

@@ -24,8 +24,10 @@ from tessera.plan.graph_ops import (
     AlphaAttrs,
     AxisAttrs,
     ClipAttrs,
+    EpsilonAttrs,
     HardSigmoidAttrs,
     PoolAttrs,
+    ReduceAttrs,
     ResizeAttrs,
     SliceAttrs,
 )
@@ -79,9 +81,11 @@ def test_small_blocks(bench: ModuleType, program: Path, int8: bool, compress: bo
 
 
 def _shrunk(net: Layers) -> Graph:
-    """What the zoo has not: averages of all kinds, slices, upsampling, curves."""
-    a = net.pool(net.x, "AveragePool", whole=True)
-    b = net.pool(net.x, "AveragePool")
+    """What the zoo has not: averages of all kinds, slices, upsampling, curves, a batch norm in
+    front of everything, a mean over axes."""
+    first = net.node("BatchNormalization", [net.x, *net.statistics(4)], EpsilonAttrs(1e-3))
+    a = net.pool(first, "AveragePool", whole=True)
+    b = net.pool(first, "AveragePool")
     c = net.node("Concat", [a, b], AxisAttrs(1))
     d = net.node("Slice", [c], SliceAttrs((0, 2, 0, 0), (1, 5, 8, 7), (1,) * 4))
     attrs = ResizeAttrs("nearest", "asymmetric", "floor", (1.0, 1.0, 2.0, 2.0), (1, 5, 16, 14))
@@ -90,7 +94,10 @@ def _shrunk(net: Layers) -> Graph:
     g = net.node("Tanh", [net.node("HardSwish", [f])])
     pool = PoolAttrs((2, 3), (2, 1), (0, 1, 1, 2), (1, 1))
     h = net.node("MaxPool", [net.node("LeakyRelu", [g], AlphaAttrs(0.1))], pool)
-    return net.done(net.node("GlobalMaxPool", [h]), h, net.node("Erf", [net.node("Exp", [d])]))
+    mean = net.node("ReduceMean", [h], ReduceAttrs((2, 3), False))
+    return net.done(
+        net.node("GlobalMaxPool", [h]), h, mean, net.node("Erf", [net.node("Exp", [d])])
+    )
 
 
 @pytest.mark.parametrize("minimise", [False, True])

@@ -1,21 +1,30 @@
 """Functions of single elements: curves, sums, tables, changes of type, and softmax.
 
-Goal: one instruction per step, in place where the plan says so.
-Non-goals: broadcasting; operands that are constants (fold them into the layer before).
+Goal: one instruction per step, in place where the plan says so. A batch norm that was not folded
+into a layer becomes a factor and a summand per channel.
+Non-goals: broadcasting; other operands that are constants (fold them into the layer before).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
 from tessera.package import code
 from tessera.package.code import Curve, Element, Instruction
-from tessera.package.site import INTEGERS, Rule, Site, float32
+from tessera.package.layouts import Instead, Layout, Plain
+from tessera.package.site import INTEGERS, LayoutRule, Rule, Site, float32
 from tessera.package.views import unsupported
-from tessera.plan.graph import Attrs, Tensor
-from tessera.plan.graph_ops import AlphaAttrs, AxisAttrs, ClipAttrs, HardSigmoidAttrs
+from tessera.plan.graph import Attrs, Node, Tensor
+from tessera.plan.graph_ops import (
+    AlphaAttrs,
+    AxisAttrs,
+    ClipAttrs,
+    EpsilonAttrs,
+    HardSigmoidAttrs,
+)
 
 _CURVES = {
     "Relu": Curve.RELU,
@@ -103,6 +112,29 @@ def _dequantize(site: Site) -> tuple[Instruction, ...]:
     return (code.Dequantize(site.x(), site.y, site.part, *steps),)
 
 
+def _norm_layout(node: Node, tensors: Mapping[str, Tensor], index: int) -> Layout:
+    """Factors in the place of the scale, summands in that of the bias; worked out in float64. The
+    statistics are loaded as they are, since the plan says so, and nothing reads them."""
+    assert isinstance(node.attrs, EpsilonAttrs)
+    given = [tensors[name].data for name in node.inputs[1:]]
+    if index not in (1, 2) or any(one is None for one in given):
+        return Plain()
+    scale, bias, mean, variance = (np.asarray(one, np.float64) for one in given)
+    factors = scale / np.sqrt(variance + node.attrs.epsilon)
+    numbers = factors if index == 1 else bias - mean * factors
+    return Instead(numbers.astype("<f4").tobytes())
+
+
+def _norm(site: Site) -> tuple[Instruction, ...]:
+    site.require(Element.FLOAT32)
+    for index in (3, 4):
+        site.region(index)
+    return (code.Scale(site.x(), site.y, site.part, site.region(1), site.region(2)),)
+
+
+LAYOUTS: dict[str, LayoutRule] = {"BatchNormalization": _norm_layout}
+
+
 def _softmax(site: Site) -> tuple[Instruction, ...]:
     site.require(Element.FLOAT32)
     axis, shape = site.attrs(AxisAttrs).axis, site.output.shape
@@ -120,5 +152,6 @@ RULES: dict[str, Rule] = {
     "QLinearTable": _table,
     "QuantizeLinear": _quantize,
     "DequantizeLinear": _dequantize,
+    "BatchNormalization": _norm,
     "Softmax": _softmax,
 }

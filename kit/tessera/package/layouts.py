@@ -51,7 +51,19 @@ class Lanes:
         return _little(np.concatenate(made))
 
 
-Layout = Plain | Lanes
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """Other numbers in the place of a constant that is read whole, of the same size."""
+
+    data: bytes
+
+    def bytes_of(self, part: Array) -> bytes:
+        """The numbers that were given."""
+        assert len(self.data) == part.nbytes
+        return self.data
+
+
+Layout = Plain | Lanes | Instead
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,14 @@ from tessera.package import elements, moves, pools, products
 from tessera.package.blocks import Pool
 from tessera.package.code import PACKED, Emit, End, Fetch, Instruction, Load
 from tessera.package.layouts import Constant, Layout, Plain
-from tessera.package.site import Rule, Site
+from tessera.package.site import LayoutRule, Rule, Site
 from tessera.package.views import Views, part_of, unsupported
 from tessera.plan.digest import digest
 from tessera.plan.graph import Graph, Node
 from tessera.plan.plan import Access, Plan, StepRow
 
 RULES: Mapping[str, Rule] = {**products.RULES, **pools.RULES, **elements.RULES, **moves.RULES}
+LAYOUTS: Mapping[str, LayoutRule] = {**products.LAYOUTS, **elements.LAYOUTS}
 RESIDENT = -1
 """The group of what is loaded once."""
 
@@ -74,7 +75,7 @@ class _Lowering:
             if step.kind != "compute":
                 continue
             node = self._node(step)
-            rule = products.LAYOUTS.get(node.op)
+            rule = LAYOUTS.get(node.op)
             for index, read in enumerate(step.reads):
                 if self.graph.tensors[read.tensor].data is None:
                     continue

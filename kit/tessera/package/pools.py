@@ -11,8 +11,8 @@ import numpy as np
 from tessera.package import code
 from tessera.package.code import Element, Instruction, Window
 from tessera.package.site import EVERY, INTEGERS, Rule, Site, float32
-from tessera.package.views import extent_of, unsupported, window_of
-from tessera.plan.graph_ops import PoolAttrs
+from tessera.package.views import ROW_AXIS, extent_of, unsupported, window_of
+from tessera.plan.graph_ops import PoolAttrs, ReduceAttrs
 
 
 def _same_type(site: Site) -> None:
@@ -68,6 +68,16 @@ def _global_average(site: Site) -> tuple[Instruction, ...]:
     return (code.GlobalAverage(site.x(), site.y, site.part, extent_of(site.input()).rows),)
 
 
+def _mean(site: Site) -> tuple[Instruction, ...]:
+    """A mean over all rows and columns is a global average, whether it keeps the axes or not."""
+    shape, axes = site.input().shape, site.attrs(ReduceAttrs).axes
+    if axes != tuple(range(ROW_AXIS, len(shape))):
+        raise unsupported(
+            site.node, f"axes {axes} of {shape}", "a mean over all axes behind the channels"
+        )
+    return _global_average(site)
+
+
 def _q_global_average(site: Site) -> tuple[Instruction, ...]:
     site.require(*INTEGERS)
     extent = extent_of(site.input())
@@ -84,6 +94,7 @@ RULES: dict[str, Rule] = {
     "GlobalMaxPool": _global_max,
     "AveragePool": _average,
     "GlobalAveragePool": _global_average,
+    "ReduceMean": _mean,
     "QLinearAveragePool": _q_average,
     "QLinearGlobalAveragePool": _q_global_average,
 }
