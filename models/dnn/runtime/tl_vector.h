@@ -2,6 +2,7 @@
 /*
  * Vectors of TL_LANES numbers, as compilers for Arm and x86 have them: two of
  * four, because one of eight would lie in memory where registers are shorter.
+ * Copies are the compiler's own, also where it is told that there is no libc.
  */
 #ifndef TL_VECTOR_H
 #define TL_VECTOR_H
@@ -24,13 +25,13 @@ static inline tl_half tl_load(const float *from)
 {
 	tl_half v;
 
-	memcpy(&v, from, sizeof(v));
+	__builtin_memcpy(&v, from, sizeof(v));
 	return v;
 }
 
 static inline void tl_store(float *to, tl_half v)
 {
-	memcpy(to, &v, sizeof(v));
+	__builtin_memcpy(to, &v, sizeof(v));
 }
 
 static inline struct tl_pair tl_load_pair(const float *from)

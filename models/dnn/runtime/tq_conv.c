@@ -183,8 +183,8 @@ static inline void put_four(const struct job *job, uint8_t *rows[TL_LANES],
 	for (lane = 0; lane < 4; lane++) {
 		int32_t words[2] = { low[lane], high[lane] };
 
-		memcpy(rows[lane] + column, &words[0], 4);
-		memcpy(rows[lane + 4] + column, &words[1], 4);
+		__builtin_memcpy(rows[lane] + column, &words[0], 4);
+		__builtin_memcpy(rows[lane + 4] + column, &words[1], 4);
 	}
 }
 

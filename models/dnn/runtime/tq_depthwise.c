@@ -81,7 +81,7 @@ inner(const struct job *job, uint32_t column, uint32_t stride, uint32_t count,
 		}
 	}
 	tq_result(&job->range, &sums, &multipliers, bytes);
-	memcpy(y + column, bytes, count);
+	__builtin_memcpy(y + column, bytes, count);
 }
 
 static inline __attribute__((always_inline)) void

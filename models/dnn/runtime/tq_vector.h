@@ -84,16 +84,16 @@ static inline tq_shorts tq_load_centred(const struct tq_centre *centre,
 	uint32_t i = 0;
 
 	if (stride == 1) {
-		memcpy(&bytes, from, count);
+		__builtin_memcpy(&bytes, from, count);
 	} else if (stride == 2 && count == TL_LANES) {
-		memcpy(&bytes, from, TL_LANES);
-		memcpy(&more, from + TL_LANES - 1, TL_LANES);
+		__builtin_memcpy(&bytes, from, TL_LANES);
+		__builtin_memcpy(&more, from + TL_LANES - 1, TL_LANES);
 		bytes = __builtin_shufflevector(bytes, more, 0, 2, 4, 6,
 						9, 11, 13, 15);
 	} else {
 		for (i = 0; i < count; i++)
 			lanes[i] = from[(size_t)i * stride];
-		memcpy(&bytes, lanes, TL_LANES);
+		__builtin_memcpy(&bytes, lanes, TL_LANES);
 	}
 	bytes ^= centre->flip;
 
@@ -104,7 +104,7 @@ static inline tq_shorts tq_load_weights(const int8_t *from)
 {
 	tq_bytes bytes;
 
-	memcpy(&bytes, from, sizeof(bytes));
+	__builtin_memcpy(&bytes, from, sizeof(bytes));
 	/* From 0 to 255, and back to -128 to 127 */
 	return (tq_widen(bytes) ^ 128) - 128;
 }
@@ -143,9 +143,9 @@ static inline struct tq_sums tq_load_sums(const int32_t *from, uint32_t count)
 	int32_t lanes[TL_LANES] = { 0 };
 
 	if (from) {
-		memcpy(lanes, from, count * sizeof(*from));
-		memcpy(&sums.low, lanes, sizeof(sums.low));
-		memcpy(&sums.high, lanes + 4, sizeof(sums.high));
+		__builtin_memcpy(lanes, from, count * sizeof(*from));
+		__builtin_memcpy(&sums.low, lanes, sizeof(sums.low));
+		__builtin_memcpy(&sums.high, lanes + 4, sizeof(sums.high));
 	}
 
 	return sums;
@@ -215,9 +215,9 @@ static inline struct tq_multipliers tq_load_multipliers(const float *from,
 	struct tq_multipliers multipliers;
 	float lanes[TL_LANES] = { 0 };
 
-	memcpy(lanes, from, count * sizeof(*from));
-	memcpy(&multipliers.low, lanes, sizeof(multipliers.low));
-	memcpy(&multipliers.high, lanes + 4, sizeof(multipliers.high));
+	__builtin_memcpy(lanes, from, count * sizeof(*from));
+	__builtin_memcpy(&multipliers.low, lanes, sizeof(multipliers.low));
+	__builtin_memcpy(&multipliers.high, lanes + 4, sizeof(multipliers.high));
 
 	return multipliers;
 }
