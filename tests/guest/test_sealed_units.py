@@ -50,8 +50,9 @@ def test_the_peak_of_the_pool() -> None:
     text = (
         "Physical TA memory\nBytes allocated: 5\nMax bytes allocated:   2199552\nSize of pool: 9\n"
     )
-    assert sealed.parse_pool(text) == Pool(2_199_552, 9)
+    assert sealed.parse_pool(text) == Pool(5, 2_199_552, 9)
     assert sealed.parse_pool("Heap\nMax bytes allocated: 1\nSize of pool: 9") is None
+    assert sealed.parse_pool(text.replace("Max", "Least")) is None
 
 
 @pytest.mark.guest

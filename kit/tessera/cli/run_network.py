@@ -105,7 +105,11 @@ class Shown:
         if self.counting:
             made["instructions"] = [1000 * one for one in ran.microseconds]
         if ran.pool is not None:
-            made["pool"] = {"peak": ran.pool.peak, "size": ran.pool.size}
+            made["pool"] = {
+                "rest": ran.pool.rest,
+                "peak": ran.pool.peak,
+                "size": ran.pool.size,
+            }
         if answers.is_classes(self.package.manifest.outputs):
             made["top"] = [
                 [{"class": one.number, "score": one.score} for one in answers.best(values[0])]
@@ -143,8 +147,8 @@ class Shown:
         ]
         if ran.pool is not None:
             lines.append(
-                f"pool      {words_of(ran.pool.peak)} at most of {words_of(ran.pool.size)}, "
-                "since the boot"
+                f"pool      {words_of(ran.pool.peak)} at most of {words_of(ran.pool.size)}; "
+                f"{words_of(ran.pool.peak - ran.pool.rest)} of it for the TA"
             )
         if self.counting:
             least = 1000 * min(ran.microseconds)

@@ -70,8 +70,9 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The page pool since the guest came up, in bytes."""
+    """The page pool since the guest came up, in bytes; `rest`: now, with no session open."""
 
+    rest: int
     peak: int
     size: int
 
@@ -131,11 +132,12 @@ class Device:
 
 
 def parse_pool(text: str) -> Pool | None:
-    """Peak and size of the page pool from what `xtest --stats --alloc` prints."""
+    """The page pool from what `xtest --stats --alloc` prints; None where it prints none."""
     section = text.partition("Physical TA memory")[2]
-    peak = re.search(r"Max bytes allocated:\s*(\d+)", section)
-    size = re.search(r"Size of pool:\s*(\d+)", section)
-    return Pool(int(peak.group(1)), int(size.group(1))) if peak and size else None
+    names = ("Bytes allocated", "Max bytes allocated", "Size of pool")
+    found = [re.search(rf"^{name}:\s*(\d+)", section, re.MULTILINE) for name in names]
+    told = [int(one.group(1)) for one in found if one is not None]
+    return Pool(*told) if len(told) == len(names) else None
 
 
 def patch_for(reserve: int, progress: process.Progress = process.silent) -> str:
