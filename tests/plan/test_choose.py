@@ -13,7 +13,7 @@ from tessera.errors import TesseraError
 from tessera.plan.cost import Counts, counts_of, time_of
 from tessera.plan.graph import Graph
 from tessera.plan.tiles.assess import Candidate
-from tessera.plan.tiles.candidates import Space, of_group
+from tessera.plan.tiles.candidates import Space, blocks_up_to, of_group
 from tessera.plan.tiles.choose import Chooser, least, pick
 from tessera.plan.tiles.explain import explain
 from tessera.plan.tiles.schedule import schedule
@@ -69,6 +69,21 @@ def _tiny() -> Graph:
     net = Net(1, 2, 8, 8)
     x = net.conv(net.x, 4)
     return net.finish(net.node("Add", net.conv(x, 4).name, x.name))
+
+
+def test_blocks_to_try_are_powers_of_two_and_the_most() -> None:
+    assert blocks_up_to(1) == (1,)
+    assert blocks_up_to(32) == Space().blocks
+    assert blocks_up_to(48) == (1, 2, 4, 8, 16, 32, 48)
+
+
+def test_more_blocks_lower_the_least() -> None:
+    coarse, fine = (
+        Chooser(residual(), Space(longest=3, bands=(1,), blocks=blocks_up_to(most))).minimise()
+        for most in (1, 8)
+    )
+    assert fine.placement.height < coarse.placement.height
+    assert len(fine.schedule.steps) > len(coarse.schedule.steps)
 
 
 def test_the_pick_is_the_best_of_all_covers() -> None:

@@ -50,6 +50,9 @@ def plan(
     ] = False,
     inputs: Calibration = None,
     samples: Samples = 2,
+    blocks: Annotated[
+        int, typer.Option(min=1, max=1024, help="The most blocks that a layer's weights come in.")
+    ] = 32,
     rates: Annotated[
         Path | None, typer.Option(help="Coefficients of the cost model, as JSON (docs/plan.md).")
     ] = None,
@@ -129,13 +132,13 @@ def plan(
     from tessera.plan import prepare  # noqa: PLC0415
     from tessera.plan.cost import Coefficients  # noqa: PLC0415
     from tessera.plan.rates_file import read_rates  # noqa: PLC0415
-    from tessera.plan.tiles.candidates import Space  # noqa: PLC0415
+    from tessera.plan.tiles.candidates import Space, blocks_up_to  # noqa: PLC0415
 
     limit = None if budget is None else size_of(budget, "--budget")
     given = prepare.Calibration(inputs, samples, seed) if int8 else None
     source = plan_network.Source(tuple(models or ()), weights, tuple(dim or ()), given)
     coefficients = Coefficients() if rates is None else read_rates(rates)
-    space = Space(packed=compressed, rates=coefficients)
+    space = Space(blocks=blocks_up_to(blocks), packed=compressed, rates=coefficients)
     if curve:
         plan_network.print_curve(source, space, out, picture, as_json)
         return

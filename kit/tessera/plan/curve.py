@@ -61,11 +61,15 @@ def curve(
     """The points of every method, budgets rising; the first of each is the least that works for it.
 
     Budgets are the same for all methods: a geometric sequence, and the least of each method. A
-    method has no point below its own. All methods take the coefficients of `given`, and whether
-    constants are packed. `say` hears of every step before it is done.
+    method has no point below its own. All methods take the coefficients and blocks of
+    `given`, and whether constants are packed. `say` hears of every step before it is done.
     """
     common = given or Space()
-    weighed: dict[str, Any] = {"rates": common.rates, "packed": common.packed}
+    weighed: dict[str, Any] = {
+        "rates": common.rates,
+        "packed": common.packed,
+        "blocks": common.blocks,
+    }
     choosers = {}
     for name, space in METHODS.items():
         say(f"{name}: the ways to run every layer")

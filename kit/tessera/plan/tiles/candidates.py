@@ -38,6 +38,12 @@ class Space:
     packed: bool = False
 
 
+def blocks_up_to(most: int) -> tuple[int, ...]:
+    """Numbers of blocks to try: the powers of two up to `most`, and `most`."""
+    powers = (1 << k for k in range(most.bit_length()))
+    return (*(one for one in powers if one < most), most)
+
+
 def _bands(units: Units, start: int, stop: int, space: Space) -> Iterator[tuple[int | None, bool]]:
     """Bands that make sense: a single unit has its input and output whole, so none for it."""
     yield None, False
