@@ -298,8 +298,8 @@ MISTAKES = {
     "groups all alike": ("tq_conv.c", "group * filter->in_channels", "0", 1),
     "a stride of one": (
         "tq_conv.c",
-        "inner(job, column, 2, count, sums)",
-        "inner(job, column, 1, count, sums)",
+        "inner(job, column, 2, across, count, sums)",
+        "inner(job, column, 1, across, count, sums)",
         1,
     ),
     "rows in one piece that are not": (

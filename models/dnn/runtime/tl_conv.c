@@ -61,11 +61,10 @@ static inline void meet(struct tl_pair sums[TL_HALF],
 
 /* 4 times `quads` columns from `column` on, none of whose windows meets padding */
 static inline __attribute__((always_inline)) void
-inner(const struct job *job, uint32_t column, uint32_t stride, uint32_t quads,
-      struct tl_pair *sums)
+inner(const struct job *job, uint32_t column, uint32_t stride, uint32_t across,
+      uint32_t quads, struct tl_pair *sums)
 {
 	const struct tl_window *window = &job->filter->window;
-	uint32_t across = window->kernel_columns;
 	uint32_t dilation = window->dilation_columns;
 	uint32_t start = column * stride - window->pad_columns;
 	uint32_t channels = job->filter->in_channels;
@@ -155,18 +154,21 @@ put_quads(const struct job *job, float *rows[TL_LANES], uint32_t column,
 	  uint32_t quads)
 {
 	uint32_t stride = job->filter->window.stride_columns;
+	uint32_t across = job->filter->window.kernel_columns;
 	struct tl_pair sums[4 * QUADS];
 	uint32_t p = 0;
 
 #pragma GCC unroll 8
 	for (p = 0; p < 4 * quads; p++)
 		sums[p] = job->bias;
-	if (stride == 1)
-		inner(job, column, 1, quads, sums);
+	if (stride == 1 && across == 1)
+		inner(job, column, 1, 1, quads, sums);
+	else if (stride == 1)
+		inner(job, column, 1, across, quads, sums);
 	else if (stride == 2)
-		inner(job, column, 2, quads, sums);
+		inner(job, column, 2, across, quads, sums);
 	else
-		inner(job, column, stride, quads, sums);
+		inner(job, column, stride, across, quads, sums);
 #pragma GCC unroll 8
 	for (p = 0; p < 4 * quads; p += 4) {
 		tl_store_turned(rows, column + p, sums[p].low, sums[p + 1].low,

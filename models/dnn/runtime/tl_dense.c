@@ -51,7 +51,7 @@ void tl_dense(const float *weights, const float *bias, const float *x,
 void tl_softmax(const float *x, float *y, size_t count)
 {
 	float most = x[0];
-	float sum = 0.0f;
+	double sum = 0.0;
 	size_t i = 0;
 
 	for (i = 1; i < count; i++)
@@ -64,5 +64,5 @@ void tl_softmax(const float *x, float *y, size_t count)
 		sum += y[i];
 	}
 	for (i = 0; i < count; i++)
-		y[i] /= sum;
+		y[i] = (float)(y[i] / sum);
 }

@@ -43,12 +43,11 @@ static size_t plane_of(const struct tl_view *view)
 
 /* `count` columns (8 or 4) from `column` on, none of whose windows meets padding */
 static inline __attribute__((always_inline)) void
-inner(const struct job *job, uint32_t column, uint32_t stride, uint32_t count,
-      struct tq_sums sums[PIXELS])
+inner(const struct job *job, uint32_t column, uint32_t stride, uint32_t across,
+      uint32_t count, struct tq_sums sums[PIXELS])
 {
 	const struct tl_window *window = &job->filter->window;
 	struct tq_centre centre = job->centre;
-	uint32_t across = window->kernel_columns;
 	uint32_t dilation = window->dilation_columns;
 	uint32_t start = column * stride - window->pad_columns;
 	size_t plane = plane_of(job->x);
@@ -193,18 +192,21 @@ put_many(const struct job *job, uint8_t *rows[TL_LANES], uint32_t column,
 	 uint32_t count)
 {
 	uint32_t stride = job->filter->window.stride_columns;
+	uint32_t across = job->filter->window.kernel_columns;
 	struct tq_sums sums[PIXELS];
 	uint32_t p = 0;
 
 #pragma GCC unroll 8
 	for (p = 0; p < count; p++)
 		sums[p] = job->bias;
-	if (stride == 1)
-		inner(job, column, 1, count, sums);
+	if (stride == 1 && across == 1)
+		inner(job, column, 1, 1, count, sums);
+	else if (stride == 1)
+		inner(job, column, 1, across, count, sums);
 	else if (stride == 2)
-		inner(job, column, 2, count, sums);
+		inner(job, column, 2, across, count, sums);
 	else
-		inner(job, column, stride, count, sums);
+		inner(job, column, stride, across, count, sums);
 #pragma GCC unroll 2
 	for (p = 0; p < count; p += FEW)
 		put_four(job, rows, column + p, sums + p);

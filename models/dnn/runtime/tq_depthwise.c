@@ -13,6 +13,8 @@ struct job {
 	const int8_t *weights;
 	uint32_t channel;
 	struct tl_taps rows;
+	uint32_t from;	/* columns [from, to) do not meet padding */
+	uint32_t to;
 	struct tq_centre centre;
 	struct tq_range range;
 	int32_t bias;
@@ -53,8 +55,8 @@ static uint8_t single(const struct job *job, uint32_t column)
 
 /* `count` columns (8 or 4) from `column` on, none of whose windows meets padding */
 static inline __attribute__((always_inline)) void
-inner(const struct job *job, uint32_t column, uint32_t stride, uint32_t count,
-      uint8_t *y)
+inner(const struct job *job, uint32_t column, uint32_t stride, uint32_t across,
+      uint32_t count, uint8_t *y)
 {
 	const struct tl_window *window = &job->filter->window;
 	uint32_t bias = (uint32_t)job->bias;
@@ -70,10 +72,10 @@ inner(const struct job *job, uint32_t column, uint32_t stride, uint32_t count,
 	for (i = job->rows.first; i < job->rows.end; i++) {
 		const uint8_t *x = input_row(job, i) +
 				   (column * stride - window->pad_columns);
-		const int8_t *w = job->weights +
-				  (size_t)i * window->kernel_columns;
+		const int8_t *w = job->weights + (size_t)i * across;
 
-		for (j = 0; j < window->kernel_columns; j++) {
+#pragma GCC unroll 3
+		for (j = 0; j < across; j++) {
 			tq_add_products(&sums, tq_load_centred(&job->centre, x,
 							       stride, count),
 					tq_all(w[j]));
@@ -88,25 +90,21 @@ static inline __attribute__((always_inline)) void
 many(const struct job *job, uint32_t column, uint32_t count, uint8_t *y)
 {
 	uint32_t stride = job->filter->window.stride_columns;
+	uint32_t across = job->filter->window.kernel_columns;
 
-	if (stride == 1)
-		inner(job, column, 1, count, y);
-	else if (stride == 2)
-		inner(job, column, 2, count, y);
+	if (stride == 1 && across == 3)
+		inner(job, column, 1, 3, count, y);
+	else if (stride == 2 && across == 3)
+		inner(job, column, 2, 3, count, y);
 	else
-		inner(job, column, stride, count, y);
+		inner(job, column, stride, across, count, y);
 }
 
 static void make_row(const struct job *job, uint8_t *y, uint32_t width)
 {
+	uint32_t from = job->from;
+	uint32_t to = job->to;
 	uint32_t column = 0;
-	uint32_t from = 0;
-	uint32_t to = 0;
-
-	tl_columns_inside(&job->filter->window, job->x->width, width, &from,
-			  &to);
-	if (to - from < FEW)
-		from = to = width;
 
 	for (column = 0; column < from; column++)
 		y[column] = single(job, column);
@@ -133,6 +131,10 @@ void tq_depthwise(const struct tq_filter *filter, const struct tl_view *x,
 	};
 	uint32_t row = 0;
 
+	tl_columns_inside(&filter->window, x->width, y->width, &job.from,
+			  &job.to);
+	if (job.to - job.from < FEW)
+		job.from = job.to = y->width;
 	for (job.channel = part->channel; job.channel < part->channel_end;
 	     job.channel++) {
 		uint32_t index = job.channel - part->channel;
