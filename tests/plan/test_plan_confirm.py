@@ -126,7 +126,7 @@ def test_a_bad_file_of_rates_is_one_clear_error(tmp_path: Path, kind: str) -> No
 def test_rates_are_read_and_used(tmp_path: Path) -> None:
     file = tmp_path / "rates.json"
     file.write_text(json.dumps(GOOD))
-    assert read_rates(file) == Coefficients(30.0, 0.5, 1.5, 9e4, 32.0 * 1.5)
+    assert read_rates(file) == Coefficients(30.0, 0.5, 1.5, 9e4, 64.0 * 1.5)
     plan = json.loads(run(*LENET, "--rates", file, "--json")[1])
     assert plan["rates"]["world_switch"] == 9e4
     assumed = json.loads(run(*LENET, "--json")[1])

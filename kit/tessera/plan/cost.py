@@ -25,7 +25,7 @@ class Coefficients:
 
     The defaults are assumed ratios, not measurements: decryption costs several times a copy, a
     change of worlds as much as some ten thousand bytes copied. Only `word_decoded` is near to what
-    was seen: the C decoder took 30 to 40 times a multiply-add of the C convolution for each code
+    was seen: the C decoder took some 65 multiply-adds of the C convolution for each code
     word, compiled alike. To be replaced by fitted values.
     """
 
@@ -33,7 +33,7 @@ class Coefficients:
     byte_moved: float = 1.0
     multiply_add: float = 1.0
     world_switch: float = 20_000.0
-    word_decoded: float = 32.0
+    word_decoded: float = 64.0
 
 
 @dataclass(frozen=True, slots=True)
