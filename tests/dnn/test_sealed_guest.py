@@ -117,7 +117,8 @@ def test_answers_and_figures(device: sealed.Device) -> None:
     assert figures["heap_peak"] <= figures["data_bytes"]
     pool = device.pool()
     assert pool is not None
-    assert figures["data_bytes"] < pool.peak < figures["data_bytes"] + sealed.ELSE
+    assert pool.peak - pool.rest == device.claim(figures)
+    assert figures["data_bytes"] < pool.peak - pool.rest < figures["data_bytes"] + sealed.ELSE
 
 
 def test_the_heap_is_not_larger_than_it_must_be(device: sealed.Device) -> None:

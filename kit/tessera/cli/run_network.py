@@ -109,6 +109,7 @@ class Shown:
                 "rest": ran.pool.rest,
                 "peak": ran.pool.peak,
                 "size": ran.pool.size,
+                "claimed": ran.claim,
             }
         if answers.is_classes(self.package.manifest.outputs):
             made["top"] = [
@@ -148,7 +149,7 @@ class Shown:
         if ran.pool is not None:
             lines.append(
                 f"pool      {words_of(ran.pool.peak)} at most of {words_of(ran.pool.size)}; "
-                f"{words_of(ran.pool.peak - ran.pool.rest)} of it for the TA"
+                f"{ran.pool.peak - ran.pool.rest:,} of it for the TA ({ran.claim:,} were foreseen)"
             )
         if self.counting:
             least = 1000 * min(ran.microseconds)

@@ -11,13 +11,13 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tessera import resources
 from tessera.emit import make_patch
 from tessera.errors import TesseraError
-from tessera.guest import cache, machine, process, ta, toolchain
+from tessera.guest import cache, claim, machine, process, ta, toolchain
 from tessera.guest.build import Build, build
 from tessera.lang import load
 from tessera.package.wrap import wrap
@@ -27,6 +27,8 @@ PAGE = 4096
 BESIDE = 12 * 1024
 """Bytes of heap beside the arena, two chunks and the manifest: sessions, handles, headers."""
 STACK = 16 * 1024
+WINDOW = 256 * 1024
+"""Bytes through which the client hands blocks over, unless it is told otherwise."""
 ELSE = 640 * 1024
 """Bytes that a TA takes beside its heap, rounded up: code, stack, its file while it is loaded, the
 loader and page tables (see `tessera.plan.fragment`)."""
@@ -87,6 +89,7 @@ class Ran:
     figures: dict[str, int]
     microseconds: tuple[int, ...]
     pool: Pool | None
+    claim: int  # bytes of the pool that the TA takes, said from its file
     device: bytes  # the public key of the device
     version: str  # of OP-TEE
     patched: bool
@@ -99,7 +102,8 @@ class Device:
 
     guest: machine.Guest
     point: bytes
-    files: dict[str, str] = field(default_factory=dict)
+    signed: Path  # the TA
+    needs: Needs
 
     def infer(self, more: str = "", timeout: float = SECONDS) -> str:
         """Run the package on its inputs; what the client printed.
@@ -125,6 +129,12 @@ class Device:
     def outputs(self) -> bytes:
         """What the last run wrote."""
         return self.guest.read_file(_OUTPUTS)
+
+    def claim(self, figures: Mapping[str, int], window: int = WINDOW) -> int:
+        """Bytes of the pool that the run with these figures takes, said from the TA's file."""
+        shared = window + figures["input_bytes"] + figures["output_bytes"]
+        image = self.signed.read_bytes()
+        return claim.claim(image, self.needs.heap, STACK, shared, str(self.signed))
 
     def pool(self) -> Pool | None:
         """The page pool's figures; None where xtest prints none."""
@@ -203,22 +213,22 @@ def boot(
         log_folder=log_folder,
         counting=counting,
     ) as guest:
-        yield provision(guest, master)
+        yield provision(Device(guest, b"", signed, needs), master)
 
 
-def provision(guest: machine.Guest, master: bytes) -> Device:
+def provision(device: Device, master: bytes) -> Device:
     """Read the device's public key, wrap the owner's key for it, and install it.
 
     Raises `TesseraError` when the TA is missing or refuses.
     """
-    device = Device(guest, b"")
+    guest = device.guest
     # A layer may keep its processor for longer, emulated, than Linux thinks right.
     guest.run(_QUIET)
     device.do("tessera_sealed identity /tmp/device.point")
     point = guest.read_file("/tmp/device.point")
     blob = base64.b64encode(wrap(master, point)).decode()
     device.do(f"echo {blob} | base64 -d >/tmp/key.wrap && tessera_sealed install /tmp/key.wrap")
-    return Device(guest, point)
+    return replace(device, point=point)
 
 
 def run(
@@ -250,7 +260,8 @@ def run(
         outputs, pool = device.outputs(), device.pool()
         figures, microseconds = parse_figures(text)
         return Ran(
-            *(outputs, figures, microseconds, pool, device.point, made.version, made.patched),
+            *(outputs, figures, microseconds, pool, device.claim(figures, window or WINDOW)),
+            *(device.point, made.version, made.patched),
             log=str(device.guest.console_log),
         )
 

@@ -79,6 +79,11 @@ _WORDS = {
 
 def demand_of(plan: Plan, ta: TaSizes) -> Demand:
     """What the TA takes. Raises `TesseraError` for sizes that are negative or out of range."""
+    return demand_for(plan.peak + ta.beside, ta)
+
+
+def demand_for(heap: int, ta: TaSizes) -> Demand:
+    """As `demand_of`, for a heap of so many bytes, in which `beside` is counted already."""
     for field in fields(ta):
         value = getattr(ta, field.name)
         if not 0 <= value <= _LARGEST:
@@ -86,7 +91,7 @@ def demand_of(plan: Plan, ta: TaSizes) -> Demand:
                 f"a TA with {value} bytes for '{field.name}'", remedy=f"give 0 to {_LARGEST} bytes"
             )
     sizes = {
-        "heap": granules(plan.peak + ta.beside),
+        "heap": granules(heap),
         **{name: granules(getattr(ta, name)) for name in ("data", "code", "stack", "image")},
         "loader": granules(ta.loader),
     }
