@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from package_cases import MASTER, contents, sealed
 
 from tessera.errors import TesseraError
+from tessera.package.assemble import assemble, disassemble, words_of
+from tessera.package.code import End, Load
 from tessera.package.contents import opened
 from tessera.package.file import open_sealed, parse, read, to_bytes
 
@@ -109,6 +112,39 @@ def test_changed_plaintexts_are_one_error(data: st.DataObject) -> None:
     except TesseraError:
         return
     assert made.blocks == tuple(bytes(one) for one in blocks)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"bytes": 0xFFFFFFFC}, "a load of blocks"),
+        ({"bytes": 0}, "a load of blocks"),
+        ({"first": 0}, "a load of blocks"),
+        ({"first": 1}, "a load of blocks"),
+        ({"first": 0xFFFFFFFF}, "a load of blocks"),
+        ({"flags": 2}, "a load of blocks"),
+        ({"flags": 1}, "a load of blocks"),
+    ],
+)
+def test_loads_that_do_not_fit_their_blocks(change: dict[str, int], says: str) -> None:
+    """Also what is authentic is told apart from what can be run."""
+    blocks = list(contents().blocks)
+    code = list(disassemble(blocks[2]))
+    at = next(k for k, one in enumerate(code) if isinstance(one, Load))
+    code[at] = replace(code[at], **change)
+    blocks[2] = b"".join(map(assemble, code))
+    with pytest.raises(TesseraError, match=says):
+        opened(blocks, "x")
+
+
+def test_an_end_out_of_place() -> None:
+    blocks = list(contents().blocks)
+    code = list(disassemble(blocks[2]))
+    blocks[2] = b"".join(map(assemble, (End(), *code[1:]))) + assemble(End()) * (
+        words_of(code[0]) - 1
+    )
+    with pytest.raises(TesseraError, match="an end out of place"):
+        opened(blocks, "x")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -133,11 +133,12 @@ def opened(blocks: Sequence[bytes], where: str) -> tuple[Contents, tuple[Instruc
         ends = [isinstance(one, End) for one in run]
         last = index in (manifest.onces, codes)
         require(not any(ends[:-1]) and ends[-1] == last, f"block {index}: an end out of place")
+        # Before the feed is written out, which a load of anything could make very long.
+        for one in run:
+            if isinstance(one, Load):
+                require(_loads(one, manifest, blocks), f"a load of blocks from {one.first} on")
         parts.append(_feed(index, run, manifest.chunk))
         code += run
-    for one in code:
-        if isinstance(one, Load):
-            require(_loads(one, manifest, blocks), f"a load of blocks from {one.first} on")
     once = tuple(index for part in parts[: manifest.onces] for index in part)
     each = tuple(index for part in parts[manifest.onces :] for index in part)
     return Contents(manifest, tuple(blocks), once, each), tuple(code)
