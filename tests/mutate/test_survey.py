@@ -185,6 +185,22 @@ def test_what_a_proof_leaves_open_is_shown_by_a_state(spec_of: SpecOf) -> None:
         assert mutant.how == "not inductive: up"
 
 
+LONG = """
+spec long "a bound that only a long run comes near"
+var n: u32
+init { n := 0 }
+action up() { require n < 200  n := n + 1 }
+invariant bound: n <= 200
+"""
+
+
+def test_what_a_proof_leaves_open_is_shown_by_a_long_run(spec_of: SpecOf) -> None:
+    """The solver gives up on the proofs; 150 random steps are too few, a longer run gets there."""
+    only = ["guard/up/1/allow-equal"]
+    (mutant,) = survey(spec_of(LONG), _Undecided("step", "try"), only=only).mutants
+    assert (mutant.status, mutant.killed_by, mutant.how) == ("killed", "bound", "run of 201 steps")
+
+
 def test_same_for_any_number_of_processes(surveyed: Surveyed) -> None:
     """Everything but the time is the same."""
     one, two = surveyed(TANK, jobs=1), surveyed(TANK, jobs=2)

@@ -23,6 +23,9 @@ from tessera.model.world import Sizes, sizes_of
 STEPS = 150
 """Steps of each random run."""
 
+LONGER = 4_000
+"""Steps of a run where nothing cheaper decides."""
+
 _SMALLER = 6
 
 
@@ -45,23 +48,23 @@ class Played:
     missing: Script | None = None
 
 
-def play(changed: Spec, original: Spec, seed: int) -> Played:
+def play(changed: Spec, original: Spec, seed: int, steps: int = STEPS) -> Played:
     """Random runs of the changed spec, then, if nothing broke, of the original: of each, one at the
-    sizes of the spec's `simulate` block and one in a small world.
+    sizes of the spec's `simulate` block and one in a small world, of `steps` steps each.
 
     A world or start that the changed spec cannot have gives no steps.
     """
     played = Played(0)
     bare = replace(original, properties=_assumed(original))
     for index, sizes in enumerate(_worlds(original)):
-        played = _lead(changed, bare, sizes, seed + index, played)
+        played = _lead(changed, bare, sizes, seed + index, steps, played)
         if played.violated or played.forbidden:
             return played
     other = replace(changed, properties=_assumed(changed))
     for index, sizes in enumerate(_worlds(original)):
         if played.missing is None:
             twin = _Twin(bare, other, sizes, seed + index)
-            taken = played.taken + _run(twin)
+            taken = played.taken + _run(twin, steps)
             played = replace(played, taken=taken, missing=twin.difference)
     return played
 
@@ -78,9 +81,11 @@ def _assumed(spec: Spec) -> tuple[Property, ...]:
     return tuple(p for p in spec.properties if p.kind == "assume")
 
 
-def _lead(changed: Spec, original: Spec, sizes: Sizes, seed: int, so_far: Played) -> Played:
+def _lead(
+    changed: Spec, original: Spec, sizes: Sizes, seed: int, steps: int, so_far: Played
+) -> Played:
     twin = _Twin(changed, original, sizes, seed)
-    taken = so_far.taken + _run(twin)
+    taken = so_far.taken + _run(twin, steps)
     fired = so_far.fired | twin.summary.actions.keys()
     unexpected, never = twin.summary.unexpected, _never(changed)
     # A property that fails in the first state has a run of no steps.
@@ -101,9 +106,9 @@ def _never(spec: Spec) -> set[str]:
     return {n.removeprefix("action ") for n in actions}
 
 
-def _run(twin: _Twin) -> int:
+def _run(twin: _Twin, steps: int) -> int:
     try:
-        for _ in twin.run(STEPS, draw=False):
+        for _ in twin.run(steps, draw=False):
             pass
     except _NoStartError:  # nothing is concluded from that
         return 0

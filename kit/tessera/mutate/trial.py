@@ -83,7 +83,7 @@ class _Trial:
     def run(self) -> Rounds:
         """All stages, until one decides."""
         stages = (self._play, self._fire, self._compare, self._hunt, self._prove, self._reach)
-        for stage in (*stages, self._compare_again, self._insist):
+        for stage in (*stages, self._compare_again, self._play_on, self._insist):
             verdict = yield from stage()
             if verdict is not None:
                 break
@@ -145,6 +145,18 @@ class _Trial:
                 self.extra = found.steps
             if what == "missing":
                 self.missing = found.steps
+        return None
+
+    def _play_on(self) -> _Step:
+        """Longer runs, where a proof stayed open: they get where short searches do not."""
+        if not self._open:
+            return None
+        task = Task("play", "longer")
+        answers = yield from self._ask([task], both=True)
+        for name, found in answers[task].found:
+            what, _, which = name.partition("/")
+            if what == "violated":
+                return _Verdict("killed", which, _run_of(found.steps))
         return None
 
     # --- whether it makes a difference ------------------------------------------------------------

@@ -20,7 +20,7 @@ from tessera.lang import typed as t
 from tessera.lang.uses import called, expressions
 from tessera.lang.walk import children
 from tessera.model.script import Script
-from tessera.model.twin import fits_names, play
+from tessera.model.twin import LONGER, STEPS, fits_names, play
 from tessera.prove.bounded import Found
 from tessera.prove.decide import Query, decide
 from tessera.prove.encode import Encoder, Env, State
@@ -38,7 +38,7 @@ class Pair(t.Spec):
 
     Questions about it (kinds of `tessera.prove.tasks.Task`):
 
-    - "play": random runs of both; found are "violated/PROPERTY", "forbidden/ACTION", "extra",
+    - "play": random runs of both, with "longer" as the property long ones; found are "violated/PROPERTY", "forbidden/ACTION", "extra",
       "missing" and "fired/ACTION" (see `tessera.model.twin`);
     - "refines": each step of the changed action is one of the original's (of the same action, or
       of one with the same arguments and choices), or changes nothing;
@@ -69,7 +69,7 @@ def meet(
 ) -> tuple[Answer | None, tuple[tuple[str, Found], ...]]:
     """Answer one question about a pair: an answer (unsat: it is so) or what play found."""
     if kind == "play":
-        return None, _played(both, seed)
+        return None, _played(both, seed, LONGER if prop == "longer" else STEPS)
     own = kind in ("refines", "extends") and prop == "both"
     compared = _Compared(both, hypotheses, own=own)
     if kind == "starts":
@@ -86,8 +86,8 @@ def meet(
     return decide(query, limit, seed), ()
 
 
-def _played(both: Pair, seed: int) -> tuple[tuple[str, Found], ...]:
-    found = play(both, both.original, seed)
+def _played(both: Pair, seed: int, steps: int) -> tuple[tuple[str, Found], ...]:
+    found = play(both, both.original, seed, steps)
     out: list[tuple[str, Script | None]] = []
     if found.violated:
         out.append((f"violated/{found.violated}", found.run))
