@@ -13,6 +13,8 @@ import pytest
 from c_runtime import DNN, compiler, run_program
 from operations import OPERATIONS, everything
 
+from tessera.package import code
+
 QEMU, CROSS = "qemu-system-aarch64", "aarch64-linux-gnu-"
 BOARD = (*("-M", "virt", "-cpu", "cortex-a57", "-m", "256", "-nographic", "-nic", "none"),)
 COUNTED = ("-semihosting", "-icount", "shift=0")
@@ -73,3 +75,7 @@ def test_every_operation_as_on_the_host(tmp_path: Path) -> None:
     assert once[3] == sum(map(len, draft.once)) + 1
     assert each[3] == sum(map(len, draft.each)) + 1
     assert each[4] > 100 * len(OPERATIONS)
+    counts = np.frombuffer((tmp_path / "operations").read_bytes(), "<u8").reshape(-1, 2)
+    emit = code.Emit.NUMBER
+    assert counts[emit, 0] == 1 and counts[:, 0].sum() == sum(map(len, draft.each))
+    assert counts[:, 1].sum() <= each[4]

@@ -175,7 +175,8 @@ def test_softmax(layers: Any) -> None:
     want = np.exp(x.astype(np.float64) - x.max())
     want /= want.sum()
     run(layers.tl_softmax, pointer(x), pointer(x), ctypes.c_size_t(1000))
-    assert np.all(abs(x - want) <= 1000 * EPSILON * want)
+    # The largest difference, 60, is rounded before its exponential is taken
+    assert np.all(abs(x - want) <= 64 * EPSILON * want)
 
 
 # --- mistakes that must be seen -------------------------------------------------------------------

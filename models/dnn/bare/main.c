@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * An unsealed package on a board without an operating system: files `package`
- * and `in0`.. of the emulator's folder to `out0`.. and `counters`: words of 8
- * bytes, for each of both parts status, blocks, bytes loaded, instructions of
- * the package, and instructions of the processor (with -icount shift=0).
+ * and `in0`.. of the emulator's folder to `out0`.., `counters` and `operations`,
+ * words of 8 bytes: for each of both parts status, blocks, bytes loaded,
+ * instructions of the package, and instructions of the processor (with -icount
+ * shift=0); for each operation how often it was done, and what it took of these.
  *
  * Goal: the code for Arm, compared with that for the host bit by bit, and
  * counted. Non-goals: protection of any kind.
  */
 #include "bare.h"
 #include "plain.h"
+#include "profile.h"
 
 struct counters {
 	uint64_t status;
@@ -72,5 +74,6 @@ int main(void)
 			       tx_tensor_bytes(&manifest.output[i])))
 			return 2;
 
-	return bare_write("counters", counters, sizeof(counters)) ? 2 : 0;
+	return bare_write("operations", profile, profile_bytes()) ||
+	       bare_write("counters", counters, sizeof(counters)) ? 2 : 0;
 }
