@@ -38,8 +38,9 @@ class Pair(t.Spec):
 
     Questions about it (kinds of `tessera.prove.tasks.Task`):
 
-    - "play": random runs of both, with "longer" as the property long ones; found are "violated/PROPERTY", "forbidden/ACTION", "extra",
-      "missing" and "fired/ACTION" (see `tessera.model.twin`);
+    - "play": random runs of both, with "longer" as the property long ones; found are
+      "violated/PROPERTY", "forbidden/ACTION", "extra", "missing" and "fired/ACTION" (see
+      `tessera.model.twin`);
     - "refines": each step of the changed action is one of the original's (of the same action, or
       of one with the same arguments and choices), or changes nothing;
     - "extends": the other way round. With "both" as the property, the changed spec's own invariants
