@@ -3,8 +3,13 @@
 #include "tl_taps.h"
 #include "tq_vector.h"
 
-#define PIXELS	TL_LANES
-#define FEW	(PIXELS / 2)
+/* As many as have room in registers, two vectors of sums each */
+#ifdef __aarch64__
+#define PIXELS	8
+#else
+#define PIXELS	4
+#endif
+#define FEW	4
 
 /* What is made now: some lanes of one row, or of rows that lie in one piece */
 struct job {
@@ -36,15 +41,10 @@ static size_t plane_of(const struct tl_view *view)
 	return (size_t)view->slots * view->width;
 }
 
-/* The input at lane p of `x` meets the weights of all lanes */
-#define MEET(p)	tq_add_products(&sums[p], weight, \
-				__builtin_shufflevector(x, x, p, p, p, p, \
-							p, p, p, p))
-
 /* `count` columns (8 or 4) from `column` on, none of whose windows meets padding */
 static inline __attribute__((always_inline)) void
 inner(const struct job *job, uint32_t column, uint32_t stride, uint32_t across,
-      uint32_t count, struct tq_sums sums[PIXELS])
+      uint32_t count, struct tq_sums *sums)
 {
 	const struct tl_window *window = &job->filter->window;
 	struct tq_centre centre = job->centre;
@@ -59,25 +59,35 @@ inner(const struct job *job, uint32_t column, uint32_t stride, uint32_t across,
 		const int8_t *w = job->weights + (size_t)i * across * TL_LANES;
 		uint32_t c = job->filter->in_channels;
 
-		for (; c; c--, row += plane, w += taps) {
+		/* Two channels at a time; the last may stand alone */
+		for (; c; c -= c > 1 ? 2 : 1, row += 2 * plane, w += 2 * taps) {
+			size_t next_plane = c > 1 ? plane : 0;
+			size_t next_taps = c > 1 ? taps : 0;
+			tq_shorts mask = tq_all(c > 1 ? -1 : 0);
 			const uint8_t *from = row;
 			const int8_t *v = w;
 			uint32_t j = across;
 
 			do {
-				tq_shorts weight = tq_load_weights(v);
-				tq_shorts x = tq_load_centred(&centre, from,
-							      stride, count);
+				struct tq_two weight = tq_two_of(
+					tq_load_weights(v),
+					tq_load_weights(v + next_taps) & mask);
+				struct tq_two x = tq_two_of(
+					tq_load_centred(&centre, from, stride,
+							count),
+					tq_load_centred(&centre, from +
+							next_plane, stride,
+							count));
 
-				MEET(0);
-				MEET(1);
-				MEET(2);
-				MEET(3);
-				if (count == PIXELS) {
-					MEET(4);
-					MEET(5);
-					MEET(6);
-					MEET(7);
+				TQ_MEET(&sums[0], weight, x, 0);
+				TQ_MEET(&sums[1], weight, x, 1);
+				TQ_MEET(&sums[2], weight, x, 2);
+				TQ_MEET(&sums[3], weight, x, 3);
+				if (count == 8) {
+					TQ_MEET(&sums[4], weight, x, 4);
+					TQ_MEET(&sums[5], weight, x, 5);
+					TQ_MEET(&sums[6], weight, x, 6);
+					TQ_MEET(&sums[7], weight, x, 7);
 				}
 				from += dilation;
 				v += TL_LANES;
@@ -193,7 +203,7 @@ put_many(const struct job *job, uint8_t *rows[TL_LANES], uint32_t column,
 {
 	uint32_t stride = job->filter->window.stride_columns;
 	uint32_t across = job->filter->window.kernel_columns;
-	struct tq_sums sums[PIXELS];
+	struct tq_sums sums[8];
 	uint32_t p = 0;
 
 #pragma GCC unroll 8

@@ -130,6 +130,48 @@ static inline void tq_add_products(struct tq_sums *sums, tq_shorts a,
 #endif
 }
 
+/* Numbers of two input channels: side by side where products are added in pairs */
+struct tq_two {
+	tq_shorts first;
+	tq_shorts second;
+};
+
+#ifdef __SSE2__
+static inline struct tq_two tq_two_of(tq_shorts a, tq_shorts b)
+{
+	return (struct tq_two){
+		__builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11),
+		__builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15),
+	};
+}
+
+/* The inputs in lane p of x meet the weights of all lanes */
+#define TQ_MEET(sums, weight, x, p) do { \
+	tq_ints tq_pairs = (tq_ints)((p) < 4 ? (x).first : (x).second); \
+	tq_shorts tq_both = (tq_shorts) \
+		__builtin_shufflevector(tq_pairs, tq_pairs, (p) % 4, (p) % 4, \
+					(p) % 4, (p) % 4); \
+	(sums)->low += (tq_uints)__builtin_ia32_pmaddwd128((weight).first, \
+							   tq_both); \
+	(sums)->high += (tq_uints)__builtin_ia32_pmaddwd128((weight).second, \
+							    tq_both); \
+} while (0)
+#else
+static inline struct tq_two tq_two_of(tq_shorts a, tq_shorts b)
+{
+	return (struct tq_two){ a, b };
+}
+
+#define TQ_MEET(sums, weight, x, p) do { \
+	tq_add_products(sums, (weight).first, \
+			__builtin_shufflevector((x).first, (x).first, \
+						p, p, p, p, p, p, p, p)); \
+	tq_add_products(sums, (weight).second, \
+			__builtin_shufflevector((x).second, (x).second, \
+						p, p, p, p, p, p, p, p)); \
+} while (0)
+#endif
+
 static inline tq_shorts tq_all(int16_t value)
 {
 	return (tq_shorts){ value, value, value, value,
