@@ -109,6 +109,7 @@ class Shown:
                 "rest": ran.pool.rest,
                 "peak": ran.pool.peak,
                 "size": ran.pool.size,
+                "taken": ran.taken,
                 "claimed": ran.claim,
             }
         if answers.is_classes(self.package.manifest.outputs):
@@ -147,9 +148,10 @@ class Shown:
             f"{figures['steps']:,} calls, for {times} inference{'s' if times > 1 else ''}",
         ]
         if ran.pool is not None:
+            took = "booting took more" if ran.taken is None else f"{ran.taken:,} taken"
             lines.append(
                 f"pool      {words_of(ran.pool.peak)} at most of {words_of(ran.pool.size)}; "
-                f"{ran.pool.peak - ran.pool.rest:,} of it for the TA ({ran.claim:,} were foreseen)"
+                f"for the TA {ran.claim:,} bytes were foreseen, {took}"
             )
         if self.counting:
             least = 1000 * min(ran.microseconds)

@@ -89,7 +89,8 @@ class Ran:
     figures: dict[str, int]
     microseconds: tuple[int, ...]
     pool: Pool | None
-    claim: int  # bytes of the pool that the TA takes, said from its file
+    taken: int | None  # bytes of the pool that the TA took; None where booting took more
+    claim: int  # as said from the TA's file
     device: bytes  # the public key of the device
     version: str  # of OP-TEE
     patched: bool
@@ -104,6 +105,7 @@ class Device:
     point: bytes
     signed: Path  # the TA
     needs: Needs
+    before: Pool | None = None  # the page pool before the first session
 
     def infer(self, more: str = "", timeout: float = SECONDS) -> str:
         """Run the package on its inputs; what the client printed.
@@ -135,6 +137,12 @@ class Device:
         shared = window + figures["input_bytes"] + figures["output_bytes"]
         image = self.signed.read_bytes()
         return claim.claim(image, self.needs.heap, STACK, shared, str(self.signed))
+
+    def taken(self, pool: Pool | None) -> int | None:
+        """Bytes of the pool that the TA took at most; None where booting took more than that."""
+        if pool is None or self.before is None or pool.peak <= self.before.peak:
+            return None
+        return pool.peak - pool.rest
 
     def pool(self) -> Pool | None:
         """The page pool's figures; None where xtest prints none."""
@@ -224,11 +232,12 @@ def provision(device: Device, master: bytes) -> Device:
     guest = device.guest
     # A layer may keep its processor for longer, emulated, than Linux thinks right.
     guest.run(_QUIET)
+    before = device.pool()
     device.do("tessera_sealed identity /tmp/device.point")
     point = guest.read_file("/tmp/device.point")
     blob = base64.b64encode(wrap(master, point)).decode()
     device.do(f"echo {blob} | base64 -d >/tmp/key.wrap && tessera_sealed install /tmp/key.wrap")
-    return replace(device, point=point)
+    return replace(device, point=point, before=before)
 
 
 def run(
@@ -260,8 +269,8 @@ def run(
         outputs, pool = device.outputs(), device.pool()
         figures, microseconds = parse_figures(text)
         return Ran(
-            *(outputs, figures, microseconds, pool, device.claim(figures, window or WINDOW)),
-            *(device.point, made.version, made.patched),
+            *(outputs, figures, microseconds, pool, device.taken(pool)),
+            *(device.claim(figures, window or WINDOW), device.point, made.version, made.patched),
             log=str(device.guest.console_log),
         )
 
