@@ -59,11 +59,10 @@ inner(const struct job *job, uint32_t column, uint32_t stride, uint32_t across,
 		const int8_t *w = job->weights + (size_t)i * across * TL_LANES;
 		uint32_t c = job->filter->in_channels;
 
-		/* Two channels at a time; the last may stand alone */
-		for (; c; c -= c > 1 ? 2 : 1, row += 2 * plane, w += 2 * taps) {
-			size_t next_plane = c > 1 ? plane : 0;
-			size_t next_taps = c > 1 ? taps : 0;
-			tq_shorts mask = tq_all(c > 1 ? -1 : 0);
+		/* Where channels are taken by two, the last may stand alone */
+		while (c) {
+			uint32_t more = c < TQ_CHANNELS ? 0 : TQ_CHANNELS - 1;
+			tq_shorts mask = tq_all((int16_t)-more);
 			const uint8_t *from = row;
 			const int8_t *v = w;
 			uint32_t j = across;
@@ -71,12 +70,13 @@ inner(const struct job *job, uint32_t column, uint32_t stride, uint32_t across,
 			do {
 				struct tq_two weight = tq_two_of(
 					tq_load_weights(v),
-					tq_load_weights(v + next_taps) & mask);
+					tq_load_weights(v + more * taps) &
+					mask);
 				struct tq_two x = tq_two_of(
 					tq_load_centred(&centre, from, stride,
 							count),
 					tq_load_centred(&centre, from +
-							next_plane, stride,
+							more * plane, stride,
 							count));
 
 				TQ_MEET(&sums[0], weight, x, 0);
@@ -92,6 +92,9 @@ inner(const struct job *job, uint32_t column, uint32_t stride, uint32_t across,
 				from += dilation;
 				v += TL_LANES;
 			} while (--j);
+			row += (more + 1) * plane;
+			w += (more + 1) * taps;
+			c -= more + 1;
 		}
 	}
 }

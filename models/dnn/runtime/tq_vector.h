@@ -130,13 +130,18 @@ static inline void tq_add_products(struct tq_sums *sums, tq_shorts a,
 #endif
 }
 
-/* Numbers of two input channels: side by side where products are added in pairs */
+/*
+ * Numbers of two input channels, side by side, where the processor adds pairs of
+ * products; elsewhere those of one channel, in `first`
+ */
 struct tq_two {
 	tq_shorts first;
 	tq_shorts second;
 };
 
 #ifdef __SSE2__
+#define TQ_CHANNELS	2
+
 static inline struct tq_two tq_two_of(tq_shorts a, tq_shorts b)
 {
 	return (struct tq_two){
@@ -157,19 +162,17 @@ static inline struct tq_two tq_two_of(tq_shorts a, tq_shorts b)
 							    tq_both); \
 } while (0)
 #else
+#define TQ_CHANNELS	1
+
 static inline struct tq_two tq_two_of(tq_shorts a, tq_shorts b)
 {
 	return (struct tq_two){ a, b };
 }
 
-#define TQ_MEET(sums, weight, x, p) do { \
+#define TQ_MEET(sums, weight, x, p) \
 	tq_add_products(sums, (weight).first, \
 			__builtin_shufflevector((x).first, (x).first, \
-						p, p, p, p, p, p, p, p)); \
-	tq_add_products(sums, (weight).second, \
-			__builtin_shufflevector((x).second, (x).second, \
-						p, p, p, p, p, p, p, p)); \
-} while (0)
+						p, p, p, p, p, p, p, p))
 #endif
 
 static inline tq_shorts tq_all(int16_t value)
