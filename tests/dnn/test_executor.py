@@ -461,6 +461,30 @@ def test_the_good_manifest(driver: Path, tmp_path: Path) -> None:
     assert ran.outputs == [bytes(4)]
 
 
+WORDS: dict[str, tuple[str, ...]] = {
+    "no words": (),
+    "two packages": ("good", "good"),
+    "no such word": ("good", "--fast"),
+    "no times": ("good", "--times", "0"),
+    "no such file": ("none",),
+    "no package": ("in",),
+    "no inputs": ("good",),
+    "an input of another size": ("good", "--in", "good"),
+    "two inputs": ("good", "--in", "in", "--in", "in"),
+    "two outputs": ("good", "--in", "in", "--out", "a", "--out", "b"),
+    "a folder that is not there": ("good", "--in", "in", "--out", "none/out"),
+}
+
+
+@pytest.mark.parametrize("what", WORDS)
+def test_words_that_the_driver_refuses(driver: Path, tmp_path: Path, what: str) -> None:
+    (tmp_path / "good").write_bytes(framed(ENDED))
+    (tmp_path / "in").write_bytes(bytes(4))
+    words = [one if one[0] == "-" else str(tmp_path / one) for one in WORDS[what]]
+    done = run_program(driver, *(one if one[-2:] != "/0" else "0" for one in words))
+    assert done.returncode == 2 and done.stderr.startswith("tessera_plain: "), done.stderr
+
+
 SEED, RUNS = 20261121, 4000
 
 
