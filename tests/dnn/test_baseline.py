@@ -222,12 +222,7 @@ def test_files_that_do_not_hold_are_refused(
     assert run_program(program).returncode == 2
 
 
-def computed_weights(net: Net) -> Tensor:
-    """A convolution whose weights are made from the input."""
-    made = net.node("Reshape", [net.x], ops.ShapeAttrs((4, 3, 3, 3)))
-    return net.node("Conv", [net.x, made], window(3))
-
-
+ITSELF = ops.ConvAttrs((6, 6), (1, 1), (0,) * 4, (1, 1))
 REFUSED: dict[str, Callable[[Net], Tensor]] = {
     "no such operation": lambda net: net.node("Tanh", [net.x]),
     "constant operand": lambda net: net.node("Add", [net.x, net.weights(1, 3, 6, 6)]),
@@ -235,7 +230,7 @@ REFUSED: dict[str, Callable[[Net], Tensor]] = {
     "axis 2": lambda net: net.node("Concat", [net.x, net.x], ops.AxisAttrs(2)),
     "along axis 1": lambda net: net.node("Softmax", [net.x], ops.AxisAttrs(1)),
     "tensor of shape": lambda net: net.node("Reshape", [net.x], ops.ShapeAttrs((3, 36))),
-    "weights that are computed": computed_weights,
+    "weights that are computed": lambda net: net.node("Conv", [net.x, net.x], ITSELF),
 }
 
 
