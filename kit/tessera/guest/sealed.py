@@ -95,6 +95,7 @@ class Ran:
     version: str  # of OP-TEE
     patched: bool
     log: str = ""
+    signed: Path | None = None  # the TA
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +273,7 @@ def run(
             *(outputs, figures, microseconds, pool, device.taken(pool)),
             *(device.claim(figures, window or WINDOW), device.point, made.version, made.patched),
             log=str(device.guest.console_log),
+            signed=device.signed,
         )
 
 

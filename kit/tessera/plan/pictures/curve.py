@@ -36,16 +36,20 @@ class CurvePoint(Protocol):
     def loaded(self) -> int: ...
 
 
-def curve_svg(series: Sequence[CurvePoint]) -> str:
-    """The picture of at least one point; models and methods in the order of their first points."""
+def curve_svg(series: Sequence[CurvePoint], quantity: str = "Cost") -> str:
+    """The picture of at least one point; models and methods in the order of their first points.
+
+    `quantity`: what the costs are, as a title begins.
+    """
     models = [*dict.fromkeys(one.model for one in series)]
     methods = [*dict.fromkeys(one.method for one in series)]
-    title = f"Cost over budgets: {', '.join(models)}"
+    title = f"{quantity} over budgets: {', '.join(models)}"
     words = "lower is better; the left end of a line is the least budget that works for the method"
     parts = [text(_LEFT, 24, title, "head"), text(_LEFT, 44, words + ".", "soft")]
     for number, model in enumerate(models):
         top = _TOP + number * (_HEIGHT + _GAP)
-        parts += _panel([one for one in series if one.model == model], methods, model, top)
+        found = [one for one in series if one.model == model]
+        parts += _panel(found, methods, model, top, quantity.lower())
     total = _TOP + len(models) * (_HEIGHT + _GAP)
     return svg("curve", title, words, (_LEFT + _WIDTH + _RIGHT, total), parts)
 
@@ -72,11 +76,11 @@ class _Scale:
 
 
 def _panel(
-    points: Sequence[CurvePoint], methods: Sequence[str], model: str, top: float
+    points: Sequence[CurvePoint], methods: Sequence[str], model: str, top: float, quantity: str
 ) -> list[str]:
     across = _Scale([one.budget for one in points], _LEFT, _WIDTH)
     up = _Scale([one.cost for one in points], top + _HEIGHT, -_HEIGHT)
-    parts = [text(_LEFT, top - 8, model), *_axes(across, up, top)]
+    parts = [text(_LEFT, top - 8, model), *_axes(across, up, top, quantity)]
     ends: list[float] = []
     for number, method in enumerate(methods):
         found = sorted((one for one in points if one.method == method), key=lambda p: p.budget)
@@ -90,8 +94,8 @@ def _panel(
         parts.append(f'<polyline class="line {style}" points="{path}"{dashed}/>')
         for one, place in zip(found, places, strict=True):
             hint = (
-                f"{one.method}: budget {one.budget} bytes, peak {one.peak}, cost {one.cost:.0f}, "
-                f"{one.loaded} bytes loaded per run"
+                f"{one.method}: budget {one.budget} bytes, peak {one.peak}, "
+                f"{quantity} {one.cost:.0f}, {one.loaded} bytes loaded per run"
             )
             parts.append(_mark(number, place, style, hint))
         y = places[-1][1]
@@ -103,7 +107,7 @@ def _panel(
     return parts
 
 
-def _axes(across: _Scale, up: _Scale, top: float) -> list[str]:
+def _axes(across: _Scale, up: _Scale, top: float, quantity: str) -> list[str]:
     base = top + _HEIGHT
     parts = [line((_LEFT, base), (_LEFT + _WIDTH, base), "frame")]
     parts.append(line((_LEFT, top), (_LEFT, base), "frame"))
@@ -117,7 +121,7 @@ def _axes(across: _Scale, up: _Scale, top: float) -> list[str]:
         parts.append(line((_LEFT, y), (_LEFT + _WIDTH, y), "grid"))
         parts.append(text(_LEFT - 8, y + 4, _cost_words(value), "soft", "end"))
     parts.append(text(_LEFT + _WIDTH / 2, base + 38, "budget", "soft", "middle"))
-    parts.append(text(_LEFT - 8, top - 8, "cost", "soft", "end"))
+    parts.append(text(_LEFT - 8, top - 8, quantity, "soft", "end"))
     return parts
 
 
