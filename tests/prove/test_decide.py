@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 import z3
 
@@ -9,21 +11,40 @@ from tessera.prove import decide as decide_module
 from tessera.prove.decide import FIRST_TRY, LARGE, Query, decide
 from tessera.prove.ground import ground
 from tessera.prove.nodes import count_nodes
-from tessera.prove.solver import Answer
-
-THING = z3.DeclareSort("Thing")
-A, B = z3.Consts("a b", THING)
-NEXT = z3.Function("next", THING, THING)
-MARKED = z3.Function("marked", THING, z3.BoolSort())
-CLOSE = z3.Function("close", THING, THING, z3.BoolSort())
-X, Y = z3.Consts("x y", THING)
+from tessera.prove.solver import Answer, fresh_context
 
 
-def _query(size: int) -> Query:
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """Two things, a function and two predicates, in Z3's present context."""
+
+    a: z3.ExprRef
+    b: z3.ExprRef
+    x: z3.ExprRef
+    y: z3.ExprRef
+    next: z3.FuncDeclRef
+    marked: z3.FuncDeclRef
+    close: z3.FuncDeclRef
+
+
+@pytest.fixture
+def words() -> _Words:
+    """A new context: the one that the last test used is of no use to the next."""
+    fresh_context()
+    thing = z3.DeclareSort("Thing")
+    return _Words(
+        *z3.Consts("a b x y", thing),
+        z3.Function("next", thing, thing),
+        z3.Function("marked", thing, z3.BoolSort()),
+        z3.Function("close", thing, thing, z3.BoolSort()),
+    )
+
+
+def _query(w: _Words, size: int) -> Query:
     """A goal about `b` with `size` terms beside it, so that a split on `a == b` is there."""
     numbers = [z3.BitVec(f"n{i}", 32) for i in range(size)]
     ballast = z3.And(True, *(one > i for i, one in enumerate(numbers)))
-    return Query((MARKED(A), ballast), (z3.Not(MARKED(B)),), (A,), (B,))
+    return Query((w.marked(w.a), ballast), (z3.Not(w.marked(w.b)),), (w.a,), (w.b,))
 
 
 def _limits(monkeypatch: pytest.MonkeyPatch, query: Query, limit: int) -> list[int]:
@@ -40,6 +61,7 @@ def _limits(monkeypatch: pytest.MonkeyPatch, query: Query, limit: int) -> list[i
 
 
 def test_nodes_that_are_shared_count_once() -> None:
+    fresh_context()
     n = z3.BitVec("n", 32)
     twice = n + n
     assert count_nodes([n]) == 1
@@ -48,31 +70,38 @@ def test_nodes_that_are_shared_count_once() -> None:
     assert count_nodes([]) == 0
 
 
-def test_a_small_question_is_split_after_a_first_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = _limits(monkeypatch, _query(10), 20_000_000)
+def test_a_small_question_is_split_after_a_first_try(
+    words: _Words, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = _limits(monkeypatch, _query(words, 10), 20_000_000)
     assert seen == [FIRST_TRY, 20_000_000 - FIRST_TRY]
 
 
-def test_a_large_question_is_given_half_before_it_is_split(monkeypatch: pytest.MonkeyPatch) -> None:
-    query = _query(LARGE)
+def test_a_large_question_is_given_half_before_it_is_split(
+    words: _Words, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = _query(words, LARGE)
     assert count_nodes([*query.assumed, *query.ways]) > LARGE
     assert _limits(monkeypatch, query, 20_000_000) == [10_000_000, 10_000_000]
 
 
-def _instances(formula: z3.BoolRef) -> str:
-    plain, _ = ground([MARKED(A), formula], [z3.Not(MARKED(B))])
+def _instances(w: _Words, formula: z3.BoolRef) -> str:
+    plain, _ = ground([w.marked(w.a), formula], [z3.Not(w.marked(w.b))])
     return " ".join(str(one) for one in plain)
 
 
-def test_the_outermost_quantifier_ranges_over_terms_that_instances_bring() -> None:
-    written = _instances(z3.ForAll([X], z3.Implies(MARKED(X), MARKED(NEXT(X)))))
+def test_the_outermost_quantifier_ranges_over_terms_that_instances_bring(words: _Words) -> None:
+    w = words
+    step = z3.Implies(w.marked(w.x), w.marked(w.next(w.x)))
+    written = _instances(w, z3.ForAll([w.x], step))
     assert "marked(next(a))" in written
     assert "marked(next(next(a)))" in written
 
 
-def test_a_quantifier_inside_ranges_over_the_first_terms_only() -> None:
-    inner = z3.ForAll([Y], z3.Or(CLOSE(X, Y), MARKED(NEXT(Y))))
-    written = _instances(z3.ForAll([X], z3.Or(MARKED(X), inner)))
+def test_a_quantifier_inside_ranges_over_the_first_terms_only(words: _Words) -> None:
+    w = words
+    inner = z3.ForAll([w.y], z3.Or(w.close(w.x, w.y), w.marked(w.next(w.y))))
+    written = _instances(w, z3.ForAll([w.x], z3.Or(w.marked(w.x), inner)))
     assert "close(a, b)" in written
     assert "close(next(b), a)" in written
     assert "close(a, next(b))" not in written
