@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -236,17 +235,25 @@ def test_a_fit_of_too_few_rows(crossings: ModuleType) -> None:
         crossings.fit(rows)
 
 
-@pytest.mark.parametrize(
-    ("text", "where"),
-    [
-        (" PC=000000000e100104 X00=0\nPSTATE=600003c5 -ZC- S EL1h", "second"),
-        (" PC=000000000e1000ff X00=0\nPSTATE=600003c5 -ZC- S EL1h", "other"),
-        (" PC=ffff800010000000 X00=0\nPSTATE=600003c5 -ZC- NS EL1h", "other"),
-        (" PC=0000000040001000 X00=0\nPSTATE=60000000 -ZC- S EL0t", "user"),
-        ("nothing", "other"),
-    ],
-)
-def test_where_the_processor_is(crossings: ModuleType, text: str, where: str) -> None:
-    at, names = [0xE100100, 0xE100104], ["first", "second"]
-    assert crossings.place(text, at, names, 0xE101000) == where
-    assert not re.search("first", where)
+def test_rows_of_several_packages_and_windows(bench: ModuleType, crossings: ModuleType) -> None:
+    found = crossings.made("lenet_digits", [64 << 10], [4096, 1024])
+    plain = dict.fromkeys(found, 1000)
+
+    class Device:
+        spare = 0
+
+        def do(self, command: str) -> str:
+            _, _, path, *_, window = command.split()
+            feed = bench.sent(found[path.removeprefix("/data/")], int(window))
+            steps = feed["once_calls"] + 2 * feed["calls"] + self.spare
+            return f"microseconds 9\nmicroseconds 8\nsteps {steps}\n"
+
+    rows = crossings.measured(Device(), found, plain, 2)
+    assert len(rows) == len(found) * len(crossings.WINDOWS)
+    assert {row["beyond"] for row in rows} == {7000}
+    assert len({row["calls"] for row in rows}) > 1 and len({row["blocks"] for row in rows}) == 2
+    wrong = Device()
+    wrong.spare = 1
+    with pytest.raises(AssertionError):
+        crossings.measured(wrong, found, plain, 2)
+    assert crossings.largest(found).chunk == 4096

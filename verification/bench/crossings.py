@@ -3,8 +3,7 @@
 Goal: one network at several budgets, cut into blocks of several sizes, handed over through windows
 of several sizes, all in one booted guest; what an inference takes beyond the same program in the
 clear (models/dnn/bare) is fitted, by least squares, as a constant and so much per call, per block
-and per byte. With --samples also in which functions of OP-TEE's core the processor is, at that many
-moments of one run.
+and per byte.
 Non-goals: time; answers (`sealed.py` compares them).
 
 Example: `python verification/bench/crossings.py lenet_digits -o out/crossings.json`
@@ -13,14 +12,8 @@ Example: `python verification/bench/crossings.py lenet_digits -o out/crossings.j
 from __future__ import annotations
 
 import argparse
-import bisect
-import re
-import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,8 +24,6 @@ from sealed import MASTER, SEED, Package, network, samples, say, sent
 
 from tessera.cli.sizes import size_of
 from tessera.guest import sealed
-from tessera.guest.machine import Guest
-from tessera.guest.optee import CROSS
 from tessera.package.file import to_bytes
 from tessera.package.pack import Packing, pack
 from tessera.package.seal import seal
@@ -43,7 +34,6 @@ from tessera.report.files import write_json
 NAMES = ("constant", "per_call", "per_block", "per_byte")
 WINDOWS = (256 * 1024, 72 * 1024, 16 * 1024)
 CHUNKS = (65536, 4096, 1024)
-_PC = re.compile(r"\bPC=([0-9a-f]{16}).*?EL(\d)", re.DOTALL)
 
 
 def fit(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -93,54 +83,6 @@ def measured(
     return rows
 
 
-# --- where the processor is -----------------------------------------------------------------------
-
-
-def symbols(elf: Path) -> tuple[list[int], list[str]]:
-    """Addresses of functions, in order, and their names."""
-    words = [f"{CROSS}nm", "--numeric-sort", str(elf)]
-    rows = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
-    found = [row.split() for row in rows]
-    functions = [(int(one[0], 16), one[2]) for one in found if len(one) == 3 and one[1] in "tT"]
-    return [at for at, _ in functions], [name for _, name in functions]
-
-
-def place(registers: str, at: Sequence[int], names: Sequence[str], end: int) -> str:
-    """What is run at a moment: a function of the core, `user` (TA or program), or `other`."""
-    seen = _PC.search(registers)
-    if seen is None:
-        return "other"
-    counter, level = int(seen[1], 16), int(seen[2])
-    if level == 0:
-        return "user"
-    index = bisect.bisect_right(at, counter) - 1
-    return names[index] if level == 1 and index >= 0 and counter < end else "other"
-
-
-def profile(device: sealed.Device, elf: Path, name: str, count: int) -> dict[str, int]:
-    """At `count` moments of runs of a package: how often the processor was where."""
-    at, names = symbols(elf)
-    command = f"tessera_sealed run /data/{name} /data/inputs.raw /tmp/o"
-    counted: Counter[str] = Counter()
-    over = threading.Event()
-
-    def run() -> None:
-        try:
-            device.do(f"i=0; while [ $i -lt 12 ]; do {command}; i=$((i+1)); done")
-        finally:
-            over.set()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    guest: Guest = device.guest
-    while not over.is_set() and counted.total() < count:
-        time.sleep(0.01)
-        told = guest.registers()
-        counted[place(told, at, names, at[-1] + 65536)] += 1
-    thread.join()
-    return dict(counted.most_common())
-
-
 def in_the_clear(found: Mapping[str, Package], one: Array) -> dict[str, int]:
     """Instructions of an inference on the board, by file name."""
     with tempfile.TemporaryDirectory() as folder:
@@ -164,7 +106,6 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("model", nargs="?", default="lenet_digits", help="of the zoo")
     parser.add_argument("--budgets", nargs="+", default=["64KiB", "96KiB", "128KiB", "512KiB"])
     parser.add_argument("--inferences", type=int, default=3, help="the least of them is told")
-    parser.add_argument("--samples", type=int, default=0, help="moments at which to look")
     parser.add_argument("-o", "--output", type=Path, default=Path("out/crossings.json"))
     given = parser.parse_args(words)
     budgets = [size_of(one, "--budgets") for one in given.budgets]
@@ -186,12 +127,9 @@ def main(words: Sequence[str] | None = None) -> int:
         document["rows"] = measured(device, found, plain, given.inferences)
         document["fit"] = fit(document["rows"])
         write_json(given.output, document)
-        if given.samples:
-            document["samples"] = profile(device, core.elf, next(iter(files))[6:], given.samples)
-            write_json(given.output, document)
     for row in document["rows"]:
         print(*(f"{k}={v}" for k, v in row.items()), sep="  ")
-    print(document["fit"], document.get("samples", ""))
+    print(document["fit"])
     return 0
 
 

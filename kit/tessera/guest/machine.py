@@ -70,10 +70,6 @@ class Guest:
         """Instructions that a stopped guest has executed; it was booted with `counting`."""
         return self._qemu.instructions()
 
-    def registers(self) -> str:
-        """The registers of the first processor, as QEMU writes them; the guest may run."""
-        return self._qemu.registers()
-
     def cont(self) -> None:
         """Let a stopped guest go on."""
         self._qemu.command("cont")

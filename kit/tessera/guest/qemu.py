@@ -153,10 +153,6 @@ class Qemu:
             raise TesseraError("QEMU does not tell its instruction count", where="QMP")
         return int(answer["icount"])
 
-    def registers(self) -> str:
-        """The registers of the first processor, as QEMU writes them for people."""
-        return str(self.command("human-monitor-command", **{"command-line": "info registers"}))
-
     def _read_message(self) -> dict[str, Any]:
         while b"\n" not in self._buffer:
             try:
