@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tessera.cli import run_network
+from tessera.cli.pack import pack
 from tessera.dnn import digits
 from tessera.errors import TesseraError
 from tessera.guest import sealed, toolchain
@@ -92,6 +93,28 @@ def test_files_that_are_no_packages(
     if content is not None:
         path.write_bytes(content)
     refused(asked(str(path)), DIGITS, key, monkeypatch)
+
+
+def test_a_network_is_packed_as_the_command_packs_it(
+    key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With packed weights, too: they are counted when the plan is made."""
+    taken: list[bytes] = []
+
+    def take(data: bytes, *words: object, **more: object) -> None:
+        taken.append(data)
+        raise TesseraError("far enough")
+
+    monkeypatch.setattr(sealed, "run", take)
+    options = {"patched": False, "counting": False, "tree": None, "logs": tmp_path}
+    for compress in (False, True):
+        wanted = asked(budget=40_000, compress=compress)
+        with pytest.raises(TesseraError, match="far enough"):
+            run_network.run(*(wanted, DIGITS, key), **options, progress=lambda message: None)  # type: ignore[arg-type]
+        path = tmp_path / f"{compress}.tsp"
+        pack("lenet_digits", key, path, budget="40000", compress=compress)
+        assert taken[-1] == path.read_bytes()
+    assert taken[0] != taken[1]
 
 
 def test_a_budget_that_is_too_small(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:

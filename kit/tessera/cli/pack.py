@@ -29,6 +29,7 @@ from tessera.dnn.files import MAX_BYTES, write_bytes
 from tessera.errors import TesseraError
 
 if TYPE_CHECKING:
+    from tessera.package.pack import Packed, Packing
     from tessera.plan.graph import Graph
     from tessera.plan.plan import Plan
 
@@ -102,15 +103,20 @@ def pack(
         sealed = seal(made.contents, master)
         data = to_bytes(sealed)
     write_bytes(output, data)
+    about = _about(made, chosen, wanted, sealed.identity)
+    about |= {"file": str(output), "bytes": len(data)}
+    typer.echo(json.dumps(about) if as_json else _table(about))
+
+
+def _about(made: Packed, plan: Plan, wanted: Packing, identity: bytes) -> dict[str, Any]:
+    """What a package holds, for programs and for the table."""
     contents = made.contents
-    about: dict[str, Any] = {
-        "file": str(output),
-        "bytes": len(data),
+    return {
         "name": wanted.name,
-        "version": version,
-        "identity": sealed.identity.hex(),
+        "version": wanted.version,
+        "identity": identity.hex(),
         "arena": contents.manifest.arena,
-        "peak": chosen.peak,
+        "peak": plan.peak,
         "chunk": contents.manifest.chunk,
         "blocks": len(contents.blocks),
         "code_blocks": len(contents.manifest.code),
@@ -122,7 +128,6 @@ def pack(
         "inference_blocks": len(contents.each),
         "inference_bytes": sum(len(contents.blocks[k]) for k in contents.each),
     }
-    typer.echo(json.dumps(about) if as_json else _table(about))
 
 
 def _consistent(budget: str | None, minimise: bool, plan: Path | None, stray: bool) -> None:

@@ -30,6 +30,7 @@ from tessera.plan import graph_load
 from tessera.plan.graph import Graph
 from tessera.plan.network import plan_network
 from tessera.plan.prepare import Calibration, prepared
+from tessera.plan.tiles.candidates import Space
 
 SUFFIX = ".tsp"
 DIGITS = "lenet_digits"
@@ -241,7 +242,7 @@ def _package(asked: Asked, master: bytes) -> Package:
     dims = graph_load.sizes(asked.dims)
     loaded = graph_load.load(asked.target, weights=asked.weights, dims=dims)
     graph = prepared(loaded, Calibration() if asked.int8 else None)
-    plan = plan_network(graph, asked.budget)
+    plan = plan_network(graph, asked.budget, space=Space(packed=asked.compress))
     contents = pack(graph, plan, Packing(graph.name, compress=asked.compress)).contents
     manifest = contents.manifest
     return Package(to_bytes(seal(contents, master)), manifest, _needs(manifest), graph)
