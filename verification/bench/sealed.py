@@ -30,6 +30,7 @@ from sealed_shown import overheads, picture, table
 from tessera.cli.sizes import size_of
 from tessera.errors import TesseraError
 from tessera.guest import answers, claim, sealed
+from tessera.guest.optee import Crypto
 from tessera.package.contents import Contents
 from tessera.package.file import to_bytes
 from tessera.package.pack import Packing, pack
@@ -82,6 +83,7 @@ class Asked:
     inferences: int
     window: int
     logs: Path
+    crypto: Crypto = Crypto.EXTENSIONS
 
 
 Runner = Callable[[Package, bytes, Asked], sealed.Ran]
@@ -94,6 +96,7 @@ def in_guest(package: Package, inputs: bytes, asked: Asked) -> sealed.Ran:
     return sealed.run(
         *(data, package.needs, MASTER, inputs),
         counting=True,
+        crypto=asked.crypto,
         window=asked.window,
         progress=say,
         log_folder=asked.logs,
@@ -239,7 +242,7 @@ def kept(path: Path) -> dict[tuple[Any, ...], dict[str, Any]]:
 
 def key_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """What makes two rows the same measurement."""
-    names = ("identity", "budget", "window", "inferences", "with_plain")
+    names = ("identity", "budget", "window", "inferences", "with_plain", "crypto")
     return tuple(row[name] for name in names)
 
 
@@ -247,7 +250,10 @@ def bench(given: argparse.Namespace, run: Runner, plain: Plain | None) -> list[d
     """All rows; the file is written after each. Raises `TesseraError`."""
     earlier = kept(given.output) if given.resume else {}
     asked = Asked(
-        given.inferences, size_of(given.window, "--window"), given.output.parent / "guest"
+        given.inferences,
+        size_of(given.window, "--window"),
+        given.output.parent / "guest",
+        Crypto.named(given.crypto),
     )
     budgets = [size_of(one, "--budgets") for one in given.budgets]
     forms = [(kind, packed) for kind in given.kind for packed in given.weights]
@@ -260,6 +266,7 @@ def bench(given: argparse.Namespace, run: Runner, plain: Plain | None) -> list[d
                 row |= {"compressed": packed == "compressed", "usable": isinstance(made, Package)}
                 if isinstance(made, Package):
                     row |= {"identity": made.identity, "window": asked.window}
+                    row |= {"crypto": asked.crypto.value}
                     row |= {"inferences": asked.inferences, "with_plain": plain is not None}
                     row = earlier.get(key_of(row)) or row | measured(made, asked, run, plain)
                 else:
@@ -293,6 +300,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--compress", dest="weights", action="store_const", const=["compressed"])
     made.add_argument("--inferences", type=int, default=2, help="the least of them is told")
     made.add_argument("--window", default=str(sealed.WINDOW), help="of the client")
+    made.add_argument("--crypto", default=Crypto.EXTENSIONS.value, help="of OP-TEE; or software")
     made.add_argument("--no-plain", action="store_true", help="not in the clear on the board")
     made.add_argument("--resume", action="store_true", help="keep rows of the same packages")
     made.add_argument("--picture", action="store_true", help="an SVG beside the JSON")

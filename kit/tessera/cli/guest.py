@@ -20,6 +20,7 @@ from rich.console import Console as Terminal
 from tessera.errors import TesseraError
 from tessera.guest import build as building
 from tessera.guest import cache, machine, modelchecker, process, releases, toolchain
+from tessera.guest.optee import Crypto
 
 group = typer.Typer(
     help="A real OP-TEE under QEMU: set up, build, boot, talk. "
@@ -33,6 +34,11 @@ PatchOption = Annotated[
 TreeOption = Annotated[
     Path | None, typer.Option("--tree", help="Your own OP-TEE tree instead of the fetched source.")
 ]
+CRYPTO_HELP = (
+    "Of OP-TEE: extensions, the processor's instructions for AES and SHA, or software, what this "
+    "platform has by itself."
+)
+CryptoOption = Annotated[str, typer.Option("--crypto", help=CRYPTO_HELP)]
 
 
 def register(app: typer.Typer) -> None:
@@ -100,20 +106,26 @@ def setup(
 
 
 @group.command()
-def build(patch: PatchOption = None, tree: TreeOption = None) -> None:
+def build(
+    patch: PatchOption = None,
+    tree: TreeOption = None,
+    crypto: CryptoOption = Crypto.SOFTWARE.value,
+) -> None:
     """Build OP-TEE and TF-A; what was built before is found in the cache.
 
     Example: `tessera guest build --patch out/priority.patch`
     """
+    means = Crypto.named(crypto)
     with progress() as say:
-        made = building.build(read_patch(patch), tree, say)
+        made = building.build(read_patch(patch), tree, say, means)
     typer.echo(f"OP-TEE {made.version}{' (patched)' if made.patched else ''}: {made.dir}")
 
 
-def _talk(command: str, timeout: float, patch: Path | None, tree: Path | None) -> int:
+def _talk(command: str, timeout: float, patch: Path | None, tree: Path | None, crypto: str) -> int:
     """Boot, run one command, print what it printed; the exit code is the command's."""
+    means = Crypto.named(crypto)
     with progress() as say:
-        made = building.build(read_patch(patch), tree, say)
+        made = building.build(read_patch(patch), tree, say, means)
         say("booting")
         with machine.boot(made, name="run", lifetime=timeout + 600) as guest:
             say(f"ready after {guest.ready_seconds:.1f} s; running: {command}")
@@ -130,6 +142,7 @@ def run(
     words: Annotated[list[str], typer.Argument(metavar="CMD...", help="A shell command.")],
     patch: PatchOption = None,
     tree: TreeOption = None,
+    crypto: CryptoOption = Crypto.SOFTWARE.value,
     timeout: TimeoutOption = 120,
 ) -> None:
     """Boot the guest, run a command in it as root, and leave with its exit status.
@@ -139,7 +152,7 @@ def run(
     Example: `tessera guest run -- 'ls -l /dev/tee*; dmesg | grep optee'`
     """
     line = words[0] if len(words) == 1 else shlex.join(words)
-    raise typer.Exit(_talk(line, timeout, patch, tree))
+    raise typer.Exit(_talk(line, timeout, patch, tree, crypto))
 
 
 @group.command()
@@ -149,23 +162,29 @@ def xtest(
     ] = None,
     patch: PatchOption = None,
     tree: TreeOption = None,
+    crypto: CryptoOption = Crypto.SOFTWARE.value,
     timeout: TimeoutOption = 1800,
 ) -> None:
     """Run OP-TEE's own regression tests (all of them take about 6 minutes).
 
     Example: `tessera guest xtest 1004 1013`
     """
-    raise typer.Exit(_talk(shlex.join(["xtest", *(filters or [])]), timeout, patch, tree))
+    raise typer.Exit(_talk(shlex.join(["xtest", *(filters or [])]), timeout, patch, tree, crypto))
 
 
 @group.command()
-def shell(patch: PatchOption = None, tree: TreeOption = None) -> None:
+def shell(
+    patch: PatchOption = None,
+    tree: TreeOption = None,
+    crypto: CryptoOption = Crypto.SOFTWARE.value,
+) -> None:
     """Boot the guest and run the commands that you type, one per line, until end of input.
 
     Example: `echo 'xtest 1004' | tessera guest shell`
     """
+    means = Crypto.named(crypto)
     with progress() as say:
-        made = building.build(read_patch(patch), tree, say)
+        made = building.build(read_patch(patch), tree, say, means)
     with machine.boot(made, name="shell", lifetime=24 * 3600) as guest:
         typer.echo(f"ready after {guest.ready_seconds:.1f} s; end with Ctrl-D", err=True)
         while True:

@@ -12,11 +12,12 @@ from typing import Annotated
 
 import typer
 
-from tessera.cli.guest import TreeOption, progress
+from tessera.cli.guest import CRYPTO_HELP, TreeOption, progress
 from tessera.cli.networks import AsJson, AxisSizes, DarknetWeights
 from tessera.cli.sizes import size_of
 from tessera.errors import EXIT_UNMET
 from tessera.guest import machine
+from tessera.guest.optee import Crypto
 
 
 def register(app: typer.Typer) -> None:
@@ -63,6 +64,7 @@ def run(
     weights: DarknetWeights = None,
     dim: AxisSizes = None,
     tree: TreeOption = None,
+    crypto: Annotated[str, typer.Option(help=CRYPTO_HELP)] = Crypto.EXTENSIONS.value,
     logs: Annotated[
         Path, typer.Option(help="Folder for the guest's console logs.")
     ] = machine.LOG_FOLDER,
@@ -79,6 +81,7 @@ def run(
     # Imported here: onnx and the cipher library take a while.
     from tessera.cli import run_network  # noqa: PLC0415
 
+    means = Crypto.named(crypto)
     asked = run_network.Asked(
         target,
         weights,
@@ -95,6 +98,7 @@ def run(
             patched=not unpatched,
             counting=icount,
             tree=tree,
+            crypto=means,
             logs=logs,
             progress=say,
         )

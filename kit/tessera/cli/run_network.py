@@ -20,6 +20,7 @@ from tessera.dnn.images import read_image
 from tessera.errors import TesseraError
 from tessera.guest import answers, process, sealed
 from tessera.guest.answers import Agreement, Values
+from tessera.guest.optee import Crypto
 from tessera.package.code import Element
 from tessera.package.file import open_sealed, parse, to_bytes
 from tessera.package.keys import read_key
@@ -189,6 +190,7 @@ def run(
     patched: bool,
     counting: bool,
     tree: Path | None,
+    crypto: Crypto = Crypto.EXTENSIONS,
     logs: Path,
     progress: process.Progress,
 ) -> Shown:
@@ -204,6 +206,7 @@ def run(
         patched=patched,
         counting=counting,
         tree=tree,
+        crypto=crypto,
         progress=progress,
         log_folder=logs,
     )

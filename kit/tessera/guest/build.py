@@ -51,6 +51,7 @@ def build(
     patch_text: str | None = None,
     tree: Path | None = None,
     progress: process.Progress = process.silent,
+    crypto: optee.Crypto = optee.Crypto.SOFTWARE,
 ) -> Build:
     """Build OP-TEE with `patch_text` applied, from `tree` or from the fetched source.
 
@@ -60,10 +61,11 @@ def build(
     source = optee.read_tree(tree.resolve() if tree is not None else parts.optee_source)
     origin = parts.optee if tree is None else cache.digest_tree(source.path)
     patch = patch_text if patch_text and patch_text.strip() else None
-    key = cache.key(_RECIPE, origin, parts.tfa, optee.FLAGS, tfa.FLAGS, patch)
+    flags = optee.flags(crypto)
+    key = cache.key(_RECIPE, origin, parts.tfa, flags, tfa.FLAGS, patch)
 
     if tree is None:
-        place = workshop.kept(source.path, cache.key(origin, optee.FLAGS), patch)
+        place = workshop.kept(source.path, cache.key(origin, flags), patch)
     else:
         place = workshop.fresh(source.path, patch)
 
@@ -73,7 +75,7 @@ def build(
         if patch is not None:
             (folder / "applied.patch").write_text(patch, encoding="utf-8")
         with place as made:
-            optee.compile_tree(made.tree, made.out, folder / "optee.log")
+            optee.compile_tree(made.tree, made.out, folder / "optee.log", crypto)
             _collect(made.out, folder)
         firmware = tfa.stages(parts.tfa_source, parts.tfa, progress)
         tfa.write_flash(firmware, folder, folder / "flash.bin")

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from tessera.errors import TesseraError
@@ -23,9 +24,40 @@ FLAGS = (
     # The statistics pseudo TA tells the state of the pools; it changes no allocation.
     "CFG_WITH_STATS=y",
 )
+
+
+class Crypto(StrEnum):
+    """How OP-TEE computes ciphers and digests."""
+
+    SOFTWARE = "software"  # as the platform's own settings have it
+    EXTENSIONS = "extensions"  # by the processor's instructions for AES, GHASH and SHA
+
+    @classmethod
+    def named(cls, name: str) -> Crypto:
+        """Raises `TesseraError` for a name that is none."""
+        try:
+            return cls(name)
+        except ValueError as error:
+            raise TesseraError(
+                f"there is no cryptography called {name!r}",
+                where="--crypto",
+                remedy=f"give one of: {', '.join(cls)}",
+            ) from error
+
+
 IMAGES = ("tee-header_v2.bin", "tee-pager_v2.bin", "tee-pageable_v2.bin")
 CROSS = "aarch64-linux-gnu-"
+_CRYPTO_FLAGS: dict[Crypto, tuple[str, ...]] = {
+    Crypto.SOFTWARE: (),
+    # OP-TEE's own switch for boards that have them; it turns the others on that belong to it.
+    Crypto.EXTENSIONS: ("CFG_CRYPTO_WITH_CE=y",),
+}
 EPOCH = {"SOURCE_DATE_EPOCH": "1704067200"}  # a fixed build date, so that equal input is equal
+
+
+def flags(crypto: Crypto) -> tuple[str, ...]:
+    """What `make` is told of the platform and its options."""
+    return FLAGS + _CRYPTO_FLAGS[crypto]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +133,7 @@ def _git_apply(tree: Path, patch_text: str, *options: str) -> str:
         ) from error
 
 
-def compile_tree(tree: Path, out: Path, log: Path) -> None:
+def compile_tree(tree: Path, out: Path, log: Path, crypto: Crypto = Crypto.SOFTWARE) -> None:
     """Build `tree` into `out`. Raises `TesseraError` with the compiler's last lines."""
     # OP-TEE counts the builds in a folder and prints the number: equal input shall be equal.
     (out / "core/.buildcount").unlink(missing_ok=True)
@@ -114,7 +146,7 @@ def compile_tree(tree: Path, out: Path, log: Path) -> None:
             tree,
             f"-j{jobs}",
             f"O={out}",
-            *FLAGS,
+            *flags(crypto),
             *cross,
             f"CROSS_COMPILE_core={CROSS}",
             f"PYTHON3={hosttools.PYTHON}",

@@ -19,6 +19,7 @@ from tessera.emit import make_patch
 from tessera.errors import TesseraError
 from tessera.guest import cache, claim, machine, process, ta, toolchain
 from tessera.guest.build import Build, build
+from tessera.guest.optee import Crypto
 from tessera.lang import load
 from tessera.package.wrap import wrap
 
@@ -179,10 +180,17 @@ def patch_for(reserve: int, progress: process.Progress = process.silent) -> str:
         return make_patch(spec, toolchain.require().optee_source).text
 
 
-def built(needs: Needs, *, patched: bool, tree: Path | None, progress: process.Progress) -> Build:
+def built(
+    needs: Needs,
+    *,
+    patched: bool,
+    tree: Path | None,
+    progress: process.Progress,
+    crypto: Crypto = Crypto.EXTENSIONS,
+) -> Build:
     """OP-TEE, with the policy or without. Raises `TesseraError` when it cannot be built."""
     text = patch_for(needs.reserve, progress) if patched else None
-    return build(text, tree, progress)
+    return build(text, tree, progress, crypto)
 
 
 @contextmanager
@@ -249,6 +257,7 @@ def run(
     *,
     patched: bool = True,
     tree: Path | None = None,
+    crypto: Crypto = Crypto.EXTENSIONS,
     counting: bool = False,
     window: int | None = None,
     progress: process.Progress = process.silent,
@@ -260,7 +269,7 @@ def run(
     built, or the TA refuses.
     """
     _require_fits(needs)
-    made = built(needs, patched=patched, tree=tree, progress=progress)
+    made = built(needs, patched=patched, tree=tree, progress=progress, crypto=crypto)
     progress("building the TA and booting")
     with boot(
         made, package, needs, master, inputs, counting=counting, log_folder=log_folder
