@@ -79,7 +79,7 @@ def test_inputs_are_said_in_one_way(key: Path, monkeypatch: pytest.MonkeyPatch) 
         )
 
 
-@pytest.mark.parametrize("option", ["compare", "int8", "compress"])
+@pytest.mark.parametrize("option", ["compare", "int8", "compress", "baseline"])
 def test_a_package_is_what_it_is(key: Path, monkeypatch: pytest.MonkeyPatch, option: str) -> None:
     error = refused(asked("a.tsp", **{option: True}), DIGITS, key, monkeypatch)
     assert "planned and packed already" in error.message
@@ -165,11 +165,15 @@ def test_digits_on_the_patched_system(
     guest_tools: toolchain.Toolchain, key: Path, tmp_path: Path
 ) -> None:
     words = ["--digits", "--count", "4", "--budget", "64KiB", "--key", key, "--compare", "--json"]
+    words.append("--baseline")
     done = tessera("lenet_digits", *words, "--logs", tmp_path)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["patched"] is True
     assert told["agreement"]["holds"] is True
+    ways = told["baseline"]["ways"]
+    assert len(ways) == 4 and all(one["holds"] for one in ways)
+    assert ways[-1]["memory"] == told["figures"]["heap_peak"] < ways[0]["memory"]
     tops = [one[0]["class"] for one in told["top"]]
     assert (np.array(tops) == digits.held_out()[1][:4]).sum() == told["right"]
     assert told["figures"]["heap_peak"] <= told["figures"]["data_bytes"]

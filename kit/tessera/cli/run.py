@@ -55,6 +55,14 @@ def run(
     compare: Annotated[
         bool, typer.Option("--compare", help="With a network: the numpy reference beside it.")
     ] = False,
+    baseline: Annotated[
+        bool,
+        typer.Option(
+            "--baseline",
+            help="With a network: beside it a naive runtime, without a plan: all weights and "
+            "layers in memory, im2col, three loops; memory, instructions, time, answers.",
+        ),
+    ] = False,
     unpatched: Annotated[
         bool, typer.Option("--unpatched", help="OP-TEE as it is, without the memory policy.")
     ] = False,
@@ -73,10 +81,11 @@ def run(
     """Seals a network, boots OP-TEE, gives its TA the key and the package, and runs inputs.
 
     Examples: `tessera run lenet_digits --digits --key owner.key --compare`,
-    `tessera run mobilenet_v1 --image photo.jpg --budget 8MiB --key owner.key`
+    `tessera run mobilenet_v1 --image photo.jpg --budget 8MiB --key owner.key`,
+    `tessera run lenet_digits --digits --budget 64KiB --key owner.key --baseline`
 
-    Exit code 0: it ran, and with --compare the answers are the reference's; 1: they are not;
-    2: bad input, parts missing, or the TA refused.
+    Exit code 0: it ran, and with --compare or --baseline the answers are the reference's; 1: they
+    are not; 2: bad input, parts missing, or the TA refused.
     """
     # Imported here: onnx and the cipher library take a while.
     from tessera.cli import run_network  # noqa: PLC0415
@@ -90,6 +99,7 @@ def run(
         int8,
         compress,
         compare,
+        baseline,
     )
     inputs = run_network.Inputs(tuple(image or ()), digits, raw, count)
     with progress() as say:

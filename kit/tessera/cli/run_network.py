@@ -7,21 +7,24 @@ Non-goals: options (`run`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tessera.cli import with_without
 from tessera.cli.sizes import words_of
 from tessera.dnn import digits
 from tessera.dnn.files import read_bytes
 from tessera.dnn.images import read_image
 from tessera.errors import TesseraError
-from tessera.guest import answers, process, sealed
+from tessera.guest import answers, beside, process, sealed
 from tessera.guest.answers import Agreement, Values
+from tessera.guest.beside import Beside
 from tessera.guest.optee import Crypto
 from tessera.package.code import Element
+from tessera.package.contents import Contents
 from tessera.package.file import open_sealed, parse, to_bytes
 from tessera.package.keys import read_key
 from tessera.package.manifest import Manifest, Side, family_of
@@ -49,6 +52,7 @@ class Asked:
     int8: bool
     compress: bool
     compare: bool
+    baseline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +67,26 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package in both forms, and the network it was made of, where that is known."""
+    """A package in both forms, and the network it was made of, where that is known.
+
+    `floats`: that network in float32, before it was quantised.
+    """
 
     data: bytes
-    manifest: Manifest
-    needs: sealed.Needs
+    contents: Contents
     graph: Graph | None
+    floats: Graph | None
+
+    @property
+    def manifest(self) -> Manifest:
+        """What stands in its first block."""
+        return self.contents.manifest
+
+    @property
+    def needs(self) -> sealed.Needs:
+        """What it asks of the TA's heap."""
+        manifest = self.manifest
+        return sealed.Needs(manifest.arena, manifest.chunk, len(manifest.to_bytes()))
 
     @property
     def names(self) -> bool:
@@ -86,11 +104,12 @@ class Shown:
     values: list[list[Values]]
     labels: tuple[int, ...]
     agreement: Agreement | None
+    beside: Beside | None = None
 
     @property
     def holds(self) -> bool:
         """False where a comparison was asked for and does not hold."""
-        return self.agreement is None or self.agreement.holds
+        return all(one is None or one.holds for one in (self.agreement, self.beside))
 
     def to_json(self) -> dict[str, Any]:
         """Everything, for scripts."""
@@ -129,6 +148,11 @@ class Shown:
                 "largest": agreement.largest,
                 "same_top": agreement.same_top,
             }
+        if self.beside is not None:
+            made["baseline"] = {
+                "holds": self.beside.holds,
+                "ways": [one.to_json() for one in self.beside.ways],
+            }
         return made
 
     def _right(self) -> int:
@@ -160,6 +184,8 @@ class Shown:
             lines.append(f"executed  {least:,} instructions per inference, Linux included")
         if self.agreement is not None:
             lines.append(_judged(self.agreement))
+        if self.beside is not None:
+            lines.append(with_without.text(self.beside))
         return "\n".join(lines)
 
     def _answer(self, number: int, values: Sequence[Values]) -> str:
@@ -201,6 +227,10 @@ def run(
     package = _package(asked, master)
     given = _values(package.manifest.inputs, inputs)
     labels = tuple(int(n) for n in digits.held_out()[1][: len(given)]) if inputs.digits else ()
+    judge, both = None, None
+    if asked.baseline and package.floats is not None:
+        judge = beside.prepare(package.floats, given[0])
+        both = beside.run(judge, package.contents, float32=not asked.int8, progress=progress)
     ran = sealed.run(
         *(package.data, package.needs, master, b"".join(one.tobytes() for one in given)),
         patched=patched,
@@ -217,7 +247,24 @@ def run(
         tensor = package.graph.tensors[package.graph.inputs[0]]
         shaped = [one.reshape(tensor.shape) for one in given]
         agreement = answers.compare(package.graph, shaped, values)
-    return Shown(package, ran, counting, values, labels, agreement)
+    if judge is not None and both is not None:
+        both = replace(both, sealed=_sealed_way(package, ran, counting, judge, values[0]))
+    return Shown(package, ran, counting, values, labels, agreement, both)
+
+
+def _sealed_way(
+    package: Package, ran: sealed.Ran, counting: bool, judge: beside.Judge, made: Sequence[Values]
+) -> beside.Way:
+    """The first inference in the guest: memory is the TA's heap at most."""
+    blocks = package.contents.blocks
+    return beside.Way(
+        "with, sealed, in OP-TEE",
+        ran.figures["heap_peak"],
+        1000 * min(ran.microseconds) if counting else None,
+        None,
+        sum(len(blocks[index]) for index in package.contents.each),
+        judge.judge(made),
+    )
 
 
 def _consistent(asked: Asked, inputs: Inputs) -> None:
@@ -228,12 +275,14 @@ def _consistent(asked: Asked, inputs: Inputs) -> None:
             where="tessera run",
             remedy="give one of --image FILE, --digits and --input FILE",
         )
-    if asked.target.endswith(SUFFIX) and (asked.compare or asked.int8 or asked.compress):
+    if asked.target.endswith(SUFFIX) and any(
+        (asked.compare, asked.int8, asked.compress, asked.baseline)
+    ):
         raise TesseraError(
             "a package has been planned and packed already, and its network is not known",
             where=asked.target,
-            remedy="name the network in the place of the package, or leave --compare, --int8 and "
-            "--compress out",
+            remedy="name the network in the place of the package, or leave --compare, --baseline, "
+            "--int8 and --compress out",
         )
 
 
@@ -241,18 +290,14 @@ def _package(asked: Asked, master: bytes) -> Package:
     if asked.target.endswith(SUFFIX):
         data = read_bytes(Path(asked.target), "package")
         contents = open_sealed(parse(data, asked.target), master, asked.target)[0]
-        return Package(data, contents.manifest, _needs(contents.manifest), None)
+        return Package(data, contents, None, None)
     dims = graph_load.sizes(asked.dims)
     loaded = graph_load.load(asked.target, weights=asked.weights, dims=dims)
     graph = prepared(loaded, Calibration() if asked.int8 else None)
     plan = plan_network(graph, asked.budget, space=Space(packed=asked.compress))
     contents = pack(graph, plan, Packing(graph.name, compress=asked.compress)).contents
-    manifest = contents.manifest
-    return Package(to_bytes(seal(contents, master)), manifest, _needs(manifest), graph)
-
-
-def _needs(manifest: Manifest) -> sealed.Needs:
-    return sealed.Needs(manifest.arena, manifest.chunk, len(manifest.to_bytes()))
+    floats = prepared(loaded) if asked.int8 else graph
+    return Package(to_bytes(seal(contents, master)), contents, graph, floats)
 
 
 def _values(sides: Sequence[Side], inputs: Inputs) -> list[Values]:

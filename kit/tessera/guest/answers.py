@@ -110,17 +110,31 @@ def compare(
     graph: Graph, inputs: Sequence[Values], outputs: Sequence[Sequence[Values]]
 ) -> Agreement:
     """Run the reference on `inputs`, one array each of the graph's only input, and compare."""
-    equal, same, largest = True, True, 0.0
+    exact, found = in_integers(graph), []
     for given, got in zip(inputs, outputs, strict=True):
         made = execute.run(graph, {graph.inputs[0]: given})
-        for name, values in zip(graph.outputs, got, strict=True):
-            wanted = made[name].reshape(-1)
-            found = values.reshape(-1)
-            equal = equal and wanted.tobytes() == found.tobytes()
-            scale = float(np.abs(wanted.astype(np.float64)).max(initial=0)) or 1.0
-            off = np.abs(wanted.astype(np.float64) - found.astype(np.float64)) / scale
+        found.append(beside([made[name] for name in graph.outputs], [got], exact=exact))
+    return Agreement(
+        exact,
+        all(one.equal for one in found),
+        max((one.largest for one in found), default=0.0),
+        all(one.same_top for one in found),
+    )
+
+
+def beside(
+    wanted: Sequence[Values], outputs: Sequence[Sequence[Values]], *, exact: bool
+) -> Agreement:
+    """Several answers to one question, each beside the reference's."""
+    equal, same, largest = True, True, 0.0
+    for got in outputs:
+        for one, values in zip(wanted, got, strict=True):
+            right, found = one.reshape(-1), values.reshape(-1)
+            equal = equal and right.tobytes() == found.tobytes()
+            scale = float(np.abs(right.astype(np.float64)).max(initial=0)) or 1.0
+            off = np.abs(right.astype(np.float64) - found.astype(np.float64)) / scale
             # NaN is no agreement
             largest = max(largest, float(np.nan_to_num(off, nan=np.inf).max(initial=0)))
-            first, second = ([c.number for c in best(one)] for one in (wanted, found))
+            first, second = ([c.number for c in best(each)] for each in (right, found))
             same = same and first == second
-    return Agreement(in_integers(graph), equal, largest, same)
+    return Agreement(exact, equal, largest, same)
