@@ -52,13 +52,25 @@ def test_what_a_ta_takes_is_said_from_its_file() -> None:
             claim.segments(wrong, "test")
 
 
-def test_a_package_that_does_not_fit_is_told_by_how_much() -> None:
+@pytest.mark.parametrize("patched", [True, False])
+def test_a_package_that_does_not_fit_is_told_by_how_much(patched: bool) -> None:
+    most = sealed.most_heap(patched=patched)
     needs = Needs(13 * MIB, 65_536, 1000)
     with pytest.raises(TesseraError, match=r"[0-9,]+ more than there can be") as error:
-        sealed.run(b"", needs, bytes(32), b"")
+        sealed.run(b"", needs, bytes(32), b"", patched=patched)
     budget = int(error.value.remedy.split()[5].replace(",", ""))
-    assert Needs(budget, 65_536, 1000).heap <= sealed.MOST_HEAP
-    assert Needs(budget + 4096, 65_536, 1000).heap > sealed.MOST_HEAP
+    assert Needs(budget, 65_536, 1000).heap <= most
+    assert Needs(budget + 4096, 65_536, 1000).heap > most
+
+
+def test_with_the_policy_all_of_the_ta_is_in_its_reserve() -> None:
+    """The policy keeps no more than three quarters of the pool, whatever it is asked for."""
+    most = sealed.most_heap(patched=True)
+    assert most + sealed.ELSE <= sealed.MOST_RESERVE == 3 * 15 * MIB // 4
+    assert most < sealed.most_heap(patched=False)
+    largest = Needs(most - 2 * 65_536 - sealed.BESIDE - 4096, 65_536, 1000)
+    assert most - 8192 <= largest.heap <= most
+    assert largest.reserve == 12 * MIB
 
 
 def test_figures_of_the_client() -> None:

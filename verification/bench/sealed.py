@@ -124,7 +124,7 @@ def packages(
     """Per budget, the largest first, a package, or why there is none."""
     ordered = sorted(set(budgets), reverse=True)
     for place, budget in enumerate(ordered):
-        room = min(budget, sealed.MOST_HEAP - BESIDE_ARENA)
+        room = min(budget, sealed.most_heap(patched=True) - BESIDE_ARENA)
         say(f"{name}: planning for {budget:,} bytes")
         try:
             plan = plan_network(graph, room, space=Space(packed=compress))

@@ -37,6 +37,9 @@ MIB = 1 << 20
 LEAST_RESERVE = 8 * MIB
 MOST_HEAP = 12 * MIB
 """The largest heap with which a TA loads in the 13 MiB that this platform has for TAs."""
+MOST_RESERVE = 2880 * PAGE
+"""What the policy keeps for inference at most: three quarters of this platform's page pool. A heap
+lies in one piece, so it is there or nowhere."""
 SECONDS = 1800.0
 _FOLDER = "models/dnn/sealed"
 _PACKAGE, _INPUTS, _OUTPUTS = "/data/package.tsp", "/data/inputs.raw", "/tmp/outputs.raw"
@@ -268,7 +271,7 @@ def run(
     Raises `TesseraError` when the package does not fit, parts are missing, something cannot be
     built, or the TA refuses.
     """
-    _require_fits(needs)
+    _require_fits(needs, most_heap(patched=patched))
     made = built(needs, patched=patched, tree=tree, progress=progress, crypto=crypto)
     progress("building the TA and booting")
     with boot(
@@ -286,8 +289,13 @@ def run(
         )
 
 
-def _require_fits(needs: Needs) -> None:
-    over = needs.heap - MOST_HEAP
+def most_heap(*, patched: bool) -> int:
+    """The largest heap of a TA that loads, with the policy or without: bytes, whole pages."""
+    return min(MOST_HEAP, MOST_RESERVE - ELSE) if patched else MOST_HEAP
+
+
+def _require_fits(needs: Needs, most: int) -> None:
+    over = needs.heap - most
     if over > 0:
         raise TesseraError(
             f"the TA would need a heap of {needs.heap:,} bytes, {over:,} more than there can be",

@@ -4,6 +4,7 @@
 
 #define KEY_BITS	(8 * SEAL_KEY)
 #define TAG_BITS	(8 * TESSERA_SEALED_TAG)
+#define MOST_AAD	96	/* bytes of additional data */
 
 static const char magic[4] = { 'T', 'S', 'P', '1' };
 
@@ -111,19 +112,23 @@ TEE_Result seal_decrypt(const struct seal_cipher *cipher,
 {
 	uint8_t expected[TESSERA_SEALED_TAG] = { 0 };
 	TEE_Result res = TEE_ERROR_GENERIC;
+	uint8_t joined[MOST_AAD];	/* each call costs a change of modes */
 	size_t aad_size = 0;
 	size_t left = size;
 	size_t i = 0;
 
 	TEE_MemMove(expected, tag, sizeof(expected));
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
+		if (aad[i].size > sizeof(joined) - aad_size)
+			return TEE_ERROR_GENERIC;
+		TEE_MemMove(joined + aad_size, aad[i].data, aad[i].size);
 		aad_size += aad[i].size;
+	}
 	res = TEE_AEInit(cipher->operation, nonce, SEAL_NONCE, TAG_BITS,
 			 aad_size, size);
 	if (res)
 		return res;
-	for (i = 0; i < count; i++)
-		TEE_AEUpdateAAD(cipher->operation, aad[i].data, aad[i].size);
+	TEE_AEUpdateAAD(cipher->operation, joined, aad_size);
 	res = TEE_AEDecryptFinal(cipher->operation, data, size, data, &left,
 				 expected, sizeof(expected));
 	if (!res && left != size)

@@ -1,5 +1,5 @@
 global-incdirs-y += . ../../runtime
-srcs-y += tessera_sealed_ta.c package.c keys.c seal.c point.c
+srcs-y += tessera_sealed_ta.c package.c keys.c seal.c point.c memory.c
 # Outside this folder, but built into the same output folder
 srcs_ext_base-y := ../../runtime
 srcs_ext-y += tx_manifest.c tx_run.c tx_code.c tx_check.c tx_layers.c unpack.c
@@ -13,3 +13,5 @@ cflags-y += -mno-strict-align
 endif
 # A step that is fused elsewhere would give other bits
 cflags-y += -O2 -ffp-contract=off
+# See memory.c
+cflags-memory.c-y += -fno-tree-loop-distribute-patterns
