@@ -23,10 +23,13 @@ from tessera.plan.network import plan_network
 from tessera.plan.prepare import Calibration, prepared
 
 SEALED = DNN / "sealed"
-TA = tuple(SEALED / "ta" / f"{name}.c" for name in ("package", "keys", "seal", "point"))
+TA = tuple(
+    SEALED / "ta" / f"{name}.c" for name in ("package", "keys", "seal", "point", "user_data")
+)
 TA += (SEALED / "ta" / "tessera_sealed_ta.c",)
 CLIENT = tuple(
-    SEALED / "client" / f"{name}.c" for name in ("main", "abuse", "fuzz", "sealed", "tsp")
+    SEALED / "client" / f"{name}.c"
+    for name in ("main", "abuse", "abuse_data", "fuzz", "sealed", "tsin", "tsp")
 )
 FAKE = tuple(
     HERE / "fake_tee" / f"fake_{name}.c" for name in ("tee", "crypto", "storage", "sealed")

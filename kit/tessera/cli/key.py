@@ -1,4 +1,4 @@
-"""`tessera key`: the owner's key, and giving it to a device.
+"""`tessera key`: the owner's key, or a user's, and giving it to a device.
 
 Goal: make a key file; encrypt the key to a device's point (docs/package.md).
 Non-goals: keeping keys safe on the owner's machine beyond the file's mode.
@@ -19,7 +19,7 @@ from tessera.dnn.files import write_bytes
 
 group = typer.Typer(
     name="key",
-    help="The owner's key of sealed packages.",
+    help="The owner's key of sealed packages, and keys of their users.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
@@ -47,9 +47,12 @@ def new(
 
 @group.command()
 def wrap(
-    key: Annotated[Path, typer.Argument(help="The owner's key.")],
+    key: Annotated[Path, typer.Argument(help="The owner's key, or a user's.")],
     device: Annotated[Path, typer.Option("--device", help="The device's point, 65 bytes.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Write the wrapped key here.")],
+    user: Annotated[
+        bool, typer.Option("--user", help="It is a user's, for sealed inputs and outputs.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Encrypts the key to one device, so that it can be carried there in the open.
@@ -57,15 +60,16 @@ def wrap(
     Compare the printed digest of the device's point over a way that you trust: whoever puts their
     own point in its place gets the key. Two calls give different bytes.
 
-    Example: `tessera key wrap owner.key --device device.point -o device.wrap`
+    Example: `tessera key wrap owner.key --device device.point -o device.wrap`,
+    `tessera key wrap user.key --user --device device.point -o user.wrap`
     """
     from tessera.package.keys import read_key  # noqa: PLC0415
-    from tessera.package.wrap import read_point  # noqa: PLC0415
+    from tessera.package.wrap import OWNER, USER, read_point  # noqa: PLC0415
     from tessera.package.wrap import wrap as wrapped  # noqa: PLC0415
 
     master, point = read_key(key), read_point(device)
     prepare(output)
-    blob = wrapped(master, point, str(device))
+    blob = wrapped(master, point, str(device), kind=USER if user else OWNER)
     write_bytes(output, blob)
     digest = hashlib.sha256(point).hexdigest()
     about = {"file": str(output), "bytes": len(blob), "device": digest}

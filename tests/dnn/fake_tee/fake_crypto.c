@@ -13,11 +13,13 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/obj_mac.h>
+#include <openssl/rand.h>
 
 #include "fake_tee.h"
 
 struct fake_operation {
 	uint32_t algorithm;
+	uint32_t mode;
 	bool keyed;
 	bool active;
 	uint8_t key[FAKE_SECRET];
@@ -152,7 +154,7 @@ TEE_Result TEE_AllocateOperation(TEE_OperationHandle *operation,
 				 uint32_t algorithm, uint32_t mode,
 				 uint32_t bits)
 {
-	must((algorithm == TEE_ALG_AES_GCM && mode == TEE_MODE_DECRYPT) ||
+	must((algorithm == TEE_ALG_AES_GCM && mode <= TEE_MODE_DECRYPT) ||
 	     (algorithm == TEE_ALG_HMAC_SHA256 && mode == TEE_MODE_MAC) ||
 	     (algorithm == TEE_ALG_ECDH_DERIVE_SHARED_SECRET &&
 	      mode == TEE_MODE_DERIVE), "no such operation");
@@ -162,6 +164,7 @@ TEE_Result TEE_AllocateOperation(TEE_OperationHandle *operation,
 	*operation = calloc(1, sizeof(**operation));
 	must(*operation != NULL, "no memory on the host");
 	(*operation)->algorithm = algorithm;
+	(*operation)->mode = mode;
 	(*operation)->cipher = EVP_CIPHER_CTX_new();
 	fake_count_handle(1);
 
@@ -272,8 +275,9 @@ TEE_Result TEE_AEInit(TEE_OperationHandle operation, const void *nonce,
 	(void)aad_size;
 	must(operation->keyed && !operation->active && nonce_size == 12 &&
 	     tag_bits == 128, "AEInit");
-	must(EVP_DecryptInit_ex(operation->cipher, EVP_aes_256_gcm(), NULL,
-				operation->key, nonce), "AES-GCM");
+	must(EVP_CipherInit_ex(operation->cipher, EVP_aes_256_gcm(), NULL,
+			       operation->key, nonce,
+			       operation->mode == TEE_MODE_ENCRYPT), "AES-GCM");
 	memcpy(operation->scheduled, operation->key, FAKE_SECRET);
 	operation->payload = payload_size;
 	operation->active = true;
@@ -287,7 +291,7 @@ void TEE_AEUpdateAAD(TEE_OperationHandle operation, const void *data,
 	int made = 0;
 
 	must(operation->active, "AAD");
-	must(EVP_DecryptUpdate(operation->cipher, NULL, &made, data, (int)size),
+	must(EVP_CipherUpdate(operation->cipher, NULL, &made, data, (int)size),
 	     "AAD");
 }
 
@@ -297,8 +301,9 @@ TEE_Result TEE_AEDecryptFinal(TEE_OperationHandle operation, const void *from,
 {
 	int made = 0;
 
-	must(operation->active && from_size == operation->payload &&
-	     *to_size >= from_size && tag_size == 16, "end of a decryption");
+	must(operation->active && operation->mode == TEE_MODE_DECRYPT &&
+	     from_size == operation->payload && *to_size >= from_size &&
+	     tag_size == 16, "end of a decryption");
 	must(EVP_DecryptUpdate(operation->cipher, to, &made, from,
 			       (int)from_size), "decryption");
 	must(EVP_CIPHER_CTX_ctrl(operation->cipher, EVP_CTRL_GCM_SET_TAG, 16,
@@ -309,6 +314,34 @@ TEE_Result TEE_AEDecryptFinal(TEE_OperationHandle operation, const void *from,
 	operation->active = false;
 
 	return TEE_SUCCESS;
+}
+
+TEE_Result TEE_AEEncryptFinal(TEE_OperationHandle operation, const void *from,
+			      size_t from_size, void *to, size_t *to_size,
+			      void *tag, size_t *tag_size)
+{
+	int made = 0;
+	int rest = 0;
+
+	must(operation->active && operation->mode == TEE_MODE_ENCRYPT &&
+	     from_size == operation->payload && *to_size >= from_size &&
+	     *tag_size >= 16, "end of an encryption");
+	must(EVP_EncryptUpdate(operation->cipher, to, &made, from,
+			       (int)from_size), "encryption");
+	must(EVP_EncryptFinal_ex(operation->cipher, (uint8_t *)to + made,
+				 &rest), "encryption");
+	must(EVP_CIPHER_CTX_ctrl(operation->cipher, EVP_CTRL_GCM_GET_TAG, 16,
+				 tag), "tag");
+	*to_size = (size_t)(made + rest);
+	*tag_size = 16;
+	operation->active = false;
+
+	return TEE_SUCCESS;
+}
+
+void TEE_GenerateRandom(void *to, size_t size)
+{
+	must(RAND_bytes(to, (int)size), "random");
 }
 
 /* --- Big numbers: the words' count, then the words, lowest first ------------ */

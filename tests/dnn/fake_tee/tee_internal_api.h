@@ -91,6 +91,7 @@ typedef enum {
 #define TEE_ALG_AES_GCM				0x40000810
 #define TEE_ALG_HMAC_SHA256			0x30000004
 #define TEE_ALG_ECDH_DERIVE_SHARED_SECRET	0x80000042
+#define TEE_MODE_ENCRYPT		0
 #define TEE_MODE_DECRYPT		1
 #define TEE_MODE_MAC			4
 #define TEE_MODE_DERIVE			6
@@ -163,6 +164,10 @@ void TEE_AEUpdateAAD(TEE_OperationHandle operation, const void *data,
 TEE_Result TEE_AEDecryptFinal(TEE_OperationHandle operation, const void *from,
 			      size_t from_size, void *to, size_t *to_size,
 			      void *tag, size_t tag_size);
+TEE_Result TEE_AEEncryptFinal(TEE_OperationHandle operation, const void *from,
+			      size_t from_size, void *to, size_t *to_size,
+			      void *tag, size_t *tag_size);
+void TEE_GenerateRandom(void *to, size_t size);
 
 void TEE_BigIntInit(TEE_BigInt *value, size_t words);
 TEE_Result TEE_BigIntConvertFromOctetString(TEE_BigInt *value,

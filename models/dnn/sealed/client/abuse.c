@@ -115,13 +115,14 @@ static TEEC_Result call(TEEC_Session *session, uint32_t command,
 
 static void try_types(struct trial *trial, TEEC_Session *session)
 {
-	static const uint32_t right[5][4] = {
+	static const uint32_t right[6][4] = {
 		{ TEEC_MEMREF_TEMP_OUTPUT, 0, 0, 0 },
 		{ TEEC_MEMREF_TEMP_INPUT, 0, 0, 0 },
 		{ TEEC_MEMREF_TEMP_INPUT, TEEC_MEMREF_TEMP_OUTPUT, 0, 0 },
 		{ TEEC_MEMREF_TEMP_INPUT, TEEC_MEMREF_TEMP_INPUT,
 		  TEEC_MEMREF_TEMP_OUTPUT, TEEC_VALUE_INOUT },
 		{ TEEC_MEMREF_TEMP_OUTPUT, 0, 0, 0 },
+		{ TEEC_MEMREF_TEMP_INPUT, TEEC_MEMREF_TEMP_OUTPUT, 0, 0 },
 	};
 	static const uint32_t others[] = {
 		TEEC_NONE, TEEC_VALUE_INPUT, TEEC_VALUE_OUTPUT,
@@ -131,7 +132,7 @@ static void try_types(struct trial *trial, TEEC_Session *session)
 	uint8_t bytes[256] = { 0 };
 	uint32_t command = 0;
 
-	for (command = 0; command < 5; command++) {
+	for (command = 0; command < 6; command++) {
 		size_t place = 0;
 
 		for (place = 0; place < 4; place++) {
@@ -154,7 +155,7 @@ static void try_types(struct trial *trial, TEEC_Session *session)
 			}
 		}
 	}
-	for (command = 5; command < 9; command++)
+	for (command = 6; command < 9; command++)
 		judge(trial, "unknown command", TEEC_ERROR_NOT_SUPPORTED,
 		      call(session, command, right[0], bytes, sizeof(bytes)));
 	judge(trial, "unknown command", TEEC_ERROR_NOT_SUPPORTED,
@@ -164,6 +165,9 @@ static void try_types(struct trial *trial, TEEC_Session *session)
 		   sizeof(bytes)));
 	judge(trial, "step: no package", TEEC_ERROR_BAD_STATE,
 	      call(session, TESSERA_SEALED_CMD_STEP, right[3], bytes,
+		   sizeof(bytes)));
+	judge(trial, "seal io: no package", TEEC_ERROR_BAD_STATE,
+	      call(session, TESSERA_SEALED_CMD_SEAL_IO, right[5], bytes,
 		   sizeof(bytes)));
 }
 

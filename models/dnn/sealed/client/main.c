@@ -23,15 +23,20 @@ static const char usage[] =
 	"       tessera_sealed install WRAPPED\n"
 	"       tessera_sealed run PACKAGE INPUTS OUTPUTS [--window BYTES]\n"
 	"                          [--hold-open SECONDS]\n"
+	"       tessera_sealed run-sealed PACKAGE USERKEY INPUTS OUTPUTS [...]\n"
 	"       tessera_sealed abuse PACKAGE INPUT [--seed N] [--cases N]\n"
+	"       tessera_sealed abuse-sealed PACKAGE USERKEY INPUTS\n"
 	"\n"
 	"  identity  writes the device's public key\n"
 	"  install   gives the device the owner's key, wrapped for it\n"
 	"  run       opens the package, runs it on each of the inputs, and prints\n"
 	"            figures; --window is the size of the memory through which\n"
 	"            blocks go, --hold-open keeps the session open afterwards\n"
+	"  run-sealed  the same with inputs that a user has sealed, and outputs\n"
+	"            that only they can open; USERKEY is their key, wrapped\n"
 	"  abuse     sends bad input of every kind to the TA, and N sequences of\n"
 	"            good and bad calls; prints a line for each surprise\n"
+	"  abuse-sealed  the same for sealed inputs, of which it takes two\n"
 	"\n"
 	"Example: tessera_sealed run digits.tsp images.f32 logits.f32\n"
 	"Exit codes: 0 done, 1 the TA refused or surprised, 2 bad usage or files\n";
@@ -116,12 +121,19 @@ static uint64_t microseconds(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* All inferences, their outputs one after the other in *outputs */
+/* Inferences: inputs and outputs, each one after the other */
+struct work {
+	const uint8_t *in;
+	uint8_t *out;
+	size_t in_size;		/* of one, its tag included */
+	size_t out_size;
+	size_t count;
+};
+
 static TEEC_Result infer_all(struct sealed *sealed, const struct tsp *tsp,
 			     const struct tessera_sealed_info *info,
-			     const struct blob *inputs, struct blob *outputs)
+			     const struct work *work)
 {
-	size_t count = inputs->size / info->input_bytes;
 	uint64_t began = microseconds();
 	TEEC_Result res = TEEC_SUCCESS;
 	size_t i = 0;
@@ -131,16 +143,16 @@ static TEEC_Result infer_all(struct sealed *sealed, const struct tsp *tsp,
 	if (res)
 		return res;
 	printf("once_microseconds %" PRIu64 "\n", microseconds() - began);
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < work->count; i++) {
 		began = microseconds();
-		memcpy(sealed->in.buffer, inputs->data + i * info->input_bytes,
-		       info->input_bytes);
+		memcpy(sealed->in.buffer, work->in + i * work->in_size,
+		       work->in_size);
 		res = sealed_part(sealed, tsp, tsp->onces, tsp->feeds,
-				  info->input_bytes, info->output_bytes);
+				  work->in_size, work->out_size);
 		if (res)
 			return res;
-		memcpy(outputs->data + i * info->output_bytes,
-		       sealed->out.buffer, info->output_bytes);
+		memcpy(work->out + i * work->out_size, sealed->out.buffer,
+		       work->out_size);
 		printf("microseconds %" PRIu64 "\n", microseconds() - began);
 	}
 
@@ -155,13 +167,49 @@ static void hold_open(unsigned int seconds)
 		seconds = sleep(seconds);
 }
 
-/* With the package open: runs it and writes what came out */
+/* With the package open and all else ready: runs it and writes a file */
+static int run_all(struct sealed *sealed, const struct tsp *tsp,
+		   struct tessera_sealed_info *info, const struct work *work,
+		   const struct blob *outputs, const char *path,
+		   const struct options *options)
+{
+	TEEC_Result res = TEEC_SUCCESS;
+	int code = 0;
+
+	if (options->window < tsp->chunk + TESSERA_SEALED_TAG) {
+		fprintf(stderr,
+			"tessera_sealed: a window of %u bytes holds no block of %u\n",
+			options->window, tsp->chunk + TESSERA_SEALED_TAG);
+		return EXIT_BAD_INPUT;
+	}
+	if (!sealed_share(sealed, options->window, work->in_size,
+			  work->out_size))
+		code = EXIT_FAILED;
+	if (!code) {
+		res = infer_all(sealed, tsp, info, work);
+		if (!res)
+			res = sealed_info(&sealed->session, info);
+		if (res)
+			code = failed("run", res);
+	}
+	if (!code && !blob_write(outputs, path))
+		code = EXIT_BAD_INPUT;
+	if (!code) {
+		print_info(info);
+		if (options->hold_seconds)
+			hold_open(options->hold_seconds);
+	}
+
+	return code;
+}
+
+/* With the package open: inputs and outputs in the clear */
 static int run_open(struct sealed *sealed, const struct tsp *tsp,
 		    struct tessera_sealed_info *info, const struct blob *inputs,
 		    const char *path, const struct options *options)
 {
 	struct blob outputs = { 0 };
-	TEEC_Result res = TEEC_SUCCESS;
+	struct work work = { 0 };
 	int code = 0;
 
 	if (inputs->size % info->input_bytes) {
@@ -170,34 +218,84 @@ static int run_open(struct sealed *sealed, const struct tsp *tsp,
 			inputs->size, info->input_bytes);
 		return EXIT_BAD_INPUT;
 	}
-	if (options->window < tsp->chunk + TESSERA_SEALED_TAG) {
-		fprintf(stderr,
-			"tessera_sealed: a window of %u bytes holds no block of %u\n",
-			options->window, tsp->chunk + TESSERA_SEALED_TAG);
-		return EXIT_BAD_INPUT;
-	}
-	outputs.size = inputs->size / info->input_bytes * info->output_bytes;
+	work.count = inputs->size / info->input_bytes;
+	outputs.size = work.count * info->output_bytes;
 	outputs.data = calloc(1, outputs.size);
 	if (!outputs.data)
 		return failed("run", TEEC_ERROR_OUT_OF_MEMORY);
-	if (!sealed_share(sealed, options->window, info->input_bytes,
-			  info->output_bytes))
-		code = EXIT_FAILED;
-	if (!code) {
-		res = infer_all(sealed, tsp, info, inputs, &outputs);
-		if (!res)
-			res = sealed_info(&sealed->session, info);
-		if (res)
-			code = failed("run", res);
-	}
-	if (!code && !blob_write(&outputs, path))
-		code = EXIT_BAD_INPUT;
+	work.in = inputs->data;
+	work.in_size = info->input_bytes;
+	work.out = outputs.data;
+	work.out_size = info->output_bytes;
+	code = run_all(sealed, tsp, info, &work, &outputs, path, options);
 	free(outputs.data);
-	if (!code) {
-		print_info(info);
-		if (options->hold_seconds)
-			hold_open(options->hold_seconds);
+
+	return code;
+}
+
+/* With the package open: inputs that a user has sealed, with their wrapped key */
+static int run_open_sealed(struct sealed *sealed, const struct tsp *tsp,
+			   struct tessera_sealed_info *info,
+			   const struct blob *wrapped,
+			   const struct tsin *inputs, const char *path,
+			   const struct options *options)
+{
+	uint8_t session[TESSERA_SEALED_SESSION] = { 0 };
+	struct blob drawn = { session, sizeof(session) };
+	struct blob outputs = { 0 };
+	struct work work = { 0 };
+	TEEC_Result res = TEEC_SUCCESS;
+	int code = 0;
+
+	if (inputs->size != info->input_bytes) {
+		fprintf(stderr,
+			"tessera_sealed: the inputs have %u bytes, the network takes %u\n",
+			inputs->size, info->input_bytes);
+		return EXIT_BAD_INPUT;
 	}
+	res = sealed_seal_io(&sealed->session, wrapped, tsin_batch(inputs),
+			     &drawn);
+	if (res)
+		return failed("the user's key", res);
+	outputs = tsou_make(inputs, session, info->output_bytes, &work.out);
+	if (!outputs.data)
+		return failed("run", TEEC_ERROR_OUT_OF_MEMORY);
+	work.count = inputs->count;
+	work.in = tsin_input(inputs, 0);
+	work.in_size = (size_t)info->input_bytes + TESSERA_SEALED_TAG;
+	work.out_size = (size_t)info->output_bytes + TESSERA_SEALED_TAG;
+	code = run_all(sealed, tsp, info, &work, &outputs, path, options);
+	free(outputs.data);
+
+	return code;
+}
+
+static int do_run_sealed(const char *const *paths,
+			 const struct options *options)
+{
+	struct tessera_sealed_info info = { 0 };
+	struct blob wrapped = { 0 };
+	struct sealed sealed = { 0 };
+	struct tsin inputs = { 0 };
+	struct tsp tsp = { 0 };
+	TEEC_Result res = TEEC_SUCCESS;
+	int code = EXIT_BAD_INPUT;
+
+	if (tsp_read(&tsp, paths[0]) && blob_read(&wrapped, paths[1]) &&
+	    tsin_read(&inputs, paths[2])) {
+		code = EXIT_FAILED;
+		if (sealed_start(&sealed)) {
+			res = sealed_open(&sealed.session, &tsp, &info);
+			code = res ? failed("open", res) :
+				     run_open_sealed(&sealed, &tsp, &info,
+						     &wrapped, &inputs,
+						     paths[3], options);
+			sealed_end(&sealed);
+		}
+	}
+	tsin_drop(&inputs);
+	free(wrapped.data);
+	tsp_drop(&tsp);
 
 	return code;
 }
@@ -238,6 +336,23 @@ static int do_abuse(const char *const *paths, const struct options *options)
 			       EXIT_FAILED :
 			       0;
 	free(input.data);
+	tsp_drop(&tsp);
+
+	return code;
+}
+
+static int do_abuse_sealed(const char *const *paths)
+{
+	struct blob wrapped = { 0 };
+	struct tsin inputs = { 0 };
+	struct tsp tsp = { 0 };
+	int code = EXIT_BAD_INPUT;
+
+	if (tsp_read(&tsp, paths[0]) && blob_read(&wrapped, paths[1]) &&
+	    tsin_read(&inputs, paths[2]))
+		code = abuse_data(&tsp, &wrapped, &inputs) ? EXIT_FAILED : 0;
+	tsin_drop(&inputs);
+	free(wrapped.data);
 	tsp_drop(&tsp);
 
 	return code;
@@ -302,10 +417,11 @@ static int parse(int count, char **words, int most, const char **paths,
 int main(int argc, char **argv)
 {
 	static const char *const names[] = { "identity", "install", "run",
-					     "abuse" };
-	static const int takes[] = { 1, 1, 3, 2 };
+					     "run-sealed", "abuse",
+					     "abuse-sealed" };
+	static const int takes[] = { 1, 1, 3, 4, 2, 3 };
 	struct options options = { WINDOW, 0, 1, 0 };
-	const char *paths[3] = { NULL };
+	const char *paths[4] = { NULL };
 	int code = 0;
 	size_t k = 0;
 
@@ -315,9 +431,9 @@ int main(int argc, char **argv)
 		printf("%s", usage);
 		return 0;
 	}
-	while (k < 4 && strcmp(argv[1], names[k]))
+	while (k < 6 && strcmp(argv[1], names[k]))
 		k++;
-	if (k == 4)
+	if (k == 6)
 		return bad_usage("unknown command ", argv[1]);
 	code = parse(argc - 2, argv + 2, takes[k], paths, &options);
 	if (code)
@@ -329,7 +445,11 @@ int main(int argc, char **argv)
 		return do_install(paths[0]);
 	case 2:
 		return do_run(paths, &options);
-	default:
+	case 3:
+		return do_run_sealed(paths, &options);
+	case 4:
 		return do_abuse(paths, &options);
+	default:
+		return do_abuse_sealed(paths);
 	}
 }

@@ -136,6 +136,32 @@ TEEC_Result sealed_open(TEEC_Session *session, const struct tsp *tsp,
 	return res;
 }
 
+TEEC_Result sealed_seal_io(TEEC_Session *session, const struct blob *wrapped,
+			   const uint8_t *batch, struct blob *drawn)
+{
+	TEEC_Operation op = { 0 };
+	TEEC_Result res = TEEC_ERROR_OUT_OF_MEMORY;
+	uint8_t *given = malloc(wrapped->size + TESSERA_SEALED_BATCH);
+
+	if (!given)
+		return res;
+	memcpy(given, wrapped->data, wrapped->size);
+	memcpy(given + wrapped->size, batch, TESSERA_SEALED_BATCH);
+	op.paramTypes = TEEC_PARAM_TYPES(TEEC_MEMREF_TEMP_INPUT,
+					 TEEC_MEMREF_TEMP_OUTPUT, TEEC_NONE,
+					 TEEC_NONE);
+	op.params[0].tmpref.buffer = given;
+	op.params[0].tmpref.size = wrapped->size + TESSERA_SEALED_BATCH;
+	op.params[1].tmpref.buffer = drawn->data;
+	op.params[1].tmpref.size = drawn->size;
+	res = TEEC_InvokeCommand(session, TESSERA_SEALED_CMD_SEAL_IO, &op,
+				 NULL);
+	drawn->size = op.params[1].tmpref.size;
+	free(given);
+
+	return res;
+}
+
 static void refer(TEEC_Parameter *param, TEEC_SharedMemory *memory, size_t size)
 {
 	param->memref.parent = memory;

@@ -6,6 +6,7 @@
 #include <tee_client_api.h>
 
 #include "tessera_sealed_ta.h"
+#include "tsin.h"
 #include "tsp.h"
 
 /* Exit codes, as those of the tessera command */
@@ -39,6 +40,13 @@ TEEC_Result sealed_open(TEEC_Session *session, const struct tsp *tsp,
 			struct tessera_sealed_info *info);
 
 /*
+ * A user's wrapped key and a batch; what the TA has drawn goes to session, as
+ * far as its size reaches.
+ */
+TEEC_Result sealed_seal_io(TEEC_Session *session, const struct blob *wrapped,
+			   const uint8_t *batch, struct blob *drawn);
+
+/*
  * One STEP with `size` bytes of the window; `in` and `out` bytes of the inputs
  * and outputs. *taken goes both ways.
  */
@@ -62,6 +70,9 @@ const char *sealed_text(TEEC_Result res);
 /* Bad input of every kind against the TA; the number of surprises */
 unsigned int abuse(const struct tsp *tsp, const struct blob *input,
 		   uint32_t seed, uint32_t cases);
+/* The same against sealed inputs and outputs; takes two inputs */
+unsigned int abuse_data(const struct tsp *tsp, const struct blob *wrapped,
+			const struct tsin *inputs);
 /* Seeded sequences of good and bad calls; the number of surprises */
 unsigned int fuzz(const struct tsp *tsp, const struct blob *input,
 		  const struct blob *expected, uint32_t seed, uint32_t cases);

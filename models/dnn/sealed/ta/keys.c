@@ -18,9 +18,22 @@
 static const char device_name[] = "device";
 static const char owner_name[] = "owner";
 static const char counter_name[8] = { 'v', 'e', 'r', 's', 'i', 'o', 'n', '-' };
-static const char wrap_magic[4] = { 'T', 'S', 'K', 'W' };
-static const char wrap_label[] = "tessera-wrap-1";
 static const char package_label[] = "tessera-package-1";
+static const char binding_label[] = "tessera-binding-1";
+
+/* Whose key a blob holds: none passes for another */
+struct kind {
+	char magic[4];
+	const char *label;
+	size_t label_size;
+};
+
+static const char owner_label[] = "tessera-wrap-1";
+static const char user_label[] = "tessera-user-1";
+static const struct kind of_owner = { { 'T', 'S', 'K', 'W' }, owner_label,
+				      sizeof(owner_label) - 1 };
+static const struct kind of_user = { { 'T', 'S', 'U', 'W' }, user_label,
+				     sizeof(user_label) - 1 };
 
 /* Storage that is held by another session is not an error of the caller */
 static TEE_Result told(TEE_Result res)
@@ -156,11 +169,11 @@ static TEE_Result shared_secret(TEE_ObjectHandle pair, uint8_t *point,
 }
 
 static TEE_Result wrap_key(const uint8_t shared[POINT_COORDINATE],
-			   const uint8_t *ephemeral, const uint8_t *device,
-			   uint8_t key[SEAL_KEY])
+			   const struct kind *kind, const uint8_t *ephemeral,
+			   const uint8_t *device, uint8_t key[SEAL_KEY])
 {
 	const struct seal_piece pieces[] = {
-		{ wrap_label, sizeof(wrap_label) - 1 },
+		{ kind->label, kind->label_size },
 		{ ephemeral, TESSERA_SEALED_POINT },
 		{ device, TESSERA_SEALED_POINT },
 	};
@@ -175,16 +188,17 @@ static TEE_Result wrap_key(const uint8_t shared[POINT_COORDINATE],
 	return res;
 }
 
-/* Decrypts the owner's key where it stands in the blob */
+/* Decrypts the key where it stands in the blob */
 static TEE_Result unwrap(uint8_t blob[TESSERA_SEALED_BLOB],
-			 const uint8_t key[SEAL_KEY], const uint8_t *device)
+			 const struct kind *kind, const uint8_t key[SEAL_KEY],
+			 const uint8_t *device)
 {
 	const struct seal_piece aad[] = {
-		{ wrap_magic, sizeof(wrap_magic) },
+		{ kind->magic, sizeof(kind->magic) },
 		{ device, TESSERA_SEALED_POINT },
 	};
 	struct seal_cipher cipher = { 0 };
-	TEE_Result res = seal_cipher_open(&cipher, key);
+	TEE_Result res = seal_cipher_open(&cipher, TEE_MODE_DECRYPT, key);
 
 	if (res)
 		return res;
@@ -195,7 +209,8 @@ static TEE_Result unwrap(uint8_t blob[TESSERA_SEALED_BLOB],
 	return res;
 }
 
-static TEE_Result open_blob(uint8_t blob[TESSERA_SEALED_BLOB])
+static TEE_Result open_blob(uint8_t blob[TESSERA_SEALED_BLOB],
+			    const struct kind *kind)
 {
 	uint8_t device[TESSERA_SEALED_POINT] = { 0 };
 	uint8_t shared[POINT_COORDINATE] = { 0 };
@@ -210,10 +225,10 @@ static TEE_Result open_blob(uint8_t blob[TESSERA_SEALED_BLOB])
 		res = shared_secret(pair, blob + BLOB_POINT, shared);
 	TEE_CloseObject(pair);
 	if (!res)
-		res = wrap_key(shared, blob + BLOB_POINT, device, key);
+		res = wrap_key(shared, kind, blob + BLOB_POINT, device, key);
 	TEE_MemFill(shared, 0, sizeof(shared));
 	if (!res)
-		res = unwrap(blob, key, device);
+		res = unwrap(blob, kind, key, device);
 	TEE_MemFill(key, 0, sizeof(key));
 
 	return res;
@@ -239,15 +254,24 @@ static TEE_Result store_owner_key(const uint8_t key[SEAL_KEY])
 	return told(res);
 }
 
-TEE_Result keys_install(uint8_t blob[TESSERA_SEALED_BLOB])
+/* The key that a blob holds is where it stands in the blob afterwards */
+static TEE_Result check_and_open(uint8_t blob[TESSERA_SEALED_BLOB],
+				 const struct kind *kind)
 {
 	const uint8_t nonce[SEAL_NONCE] = { 0 };
-	TEE_Result res = TEE_ERROR_BAD_FORMAT;
 
-	if (!TEE_MemCompare(blob, wrap_magic, sizeof(wrap_magic)) &&
-	    !TEE_MemCompare(blob + BLOB_NONCE, nonce, sizeof(nonce)) &&
-	    point_is_valid(blob + BLOB_POINT))
-		res = open_blob(blob);
+	if (TEE_MemCompare(blob, kind->magic, sizeof(kind->magic)) ||
+	    TEE_MemCompare(blob + BLOB_NONCE, nonce, sizeof(nonce)) ||
+	    !point_is_valid(blob + BLOB_POINT))
+		return TEE_ERROR_BAD_FORMAT;
+
+	return open_blob(blob, kind);
+}
+
+TEE_Result keys_install(uint8_t blob[TESSERA_SEALED_BLOB])
+{
+	TEE_Result res = check_and_open(blob, &of_owner);
+
 	if (!res)
 		res = store_owner_key(blob + BLOB_KEY);
 	TEE_MemFill(blob, 0, TESSERA_SEALED_BLOB);
@@ -255,11 +279,25 @@ TEE_Result keys_install(uint8_t blob[TESSERA_SEALED_BLOB])
 	return res;
 }
 
-TEE_Result keys_of_package(const uint8_t identity[TESSERA_SEALED_IDENTITY],
-			   uint32_t version, uint8_t key[SEAL_KEY])
+TEE_Result keys_of_user(uint8_t blob[TESSERA_SEALED_BLOB],
+			uint8_t key[SEAL_KEY])
+{
+	TEE_Result res = check_and_open(blob, &of_user);
+
+	if (!res)
+		TEE_MemMove(key, blob + BLOB_KEY, SEAL_KEY);
+	TEE_MemFill(blob, 0, TESSERA_SEALED_BLOB);
+
+	return res;
+}
+
+/* The digest, under the owner's key, of what names a package */
+static TEE_Result digest_of_package(const char *label, size_t label_size,
+				    const uint8_t *identity, uint32_t version,
+				    uint8_t digest[SEAL_KEY])
 {
 	const struct seal_piece pieces[] = {
-		{ package_label, sizeof(package_label) - 1 },
+		{ label, label_size },
 		{ identity, TESSERA_SEALED_IDENTITY },
 		{ &version, sizeof(version) },
 	};
@@ -271,8 +309,29 @@ TEE_Result keys_of_package(const uint8_t identity[TESSERA_SEALED_IDENTITY],
 
 	if (res)
 		return told(res);
-	res = seal_digest(owner, pieces, 3, key);
+	res = seal_digest(owner, pieces, 3, digest);
 	TEE_CloseObject(owner);
+
+	return res;
+}
+
+TEE_Result keys_of_package(const uint8_t identity[TESSERA_SEALED_IDENTITY],
+			   uint32_t version, uint8_t key[SEAL_KEY])
+{
+	return digest_of_package(package_label, sizeof(package_label) - 1,
+				 identity, version, key);
+}
+
+TEE_Result keys_binding(const uint8_t identity[TESSERA_SEALED_IDENTITY],
+			uint32_t version,
+			uint8_t binding[TESSERA_SEALED_BINDING])
+{
+	uint8_t digest[SEAL_KEY] = { 0 };
+	TEE_Result res = digest_of_package(binding_label,
+					   sizeof(binding_label) - 1, identity,
+					   version, digest);
+
+	TEE_MemMove(binding, digest, TESSERA_SEALED_BINDING);
 
 	return res;
 }

@@ -5,7 +5,8 @@
  * A block is copied out of shared memory once, to where its plaintext belongs,
  * and decrypted there. What it is and how long it must be comes from the
  * executor, never from the normal world. Inputs and outputs stay where they
- * are: nothing is decided by what they hold.
+ * are: nothing is decided by what they hold. Sealed ones are in memory of their
+ * own, see user_data.h.
  */
 #include "keys.h"
 #include "package.h"
@@ -33,12 +34,21 @@ static void drop(void *p, size_t size)
 	TEE_Free(p);
 }
 
+/* Gives back what was taken for sealed inputs and outputs */
+static void drop_io(struct package *package)
+{
+	drop(package->data.input, package->input_bytes);
+	drop(package->data.output, package->output_bytes);
+	user_data_close(&package->data);
+}
+
 void package_close(struct package *package)
 {
 	drop(package->arena, package->manifest.arena);
 	drop(package->code, package->manifest.chunk);
 	drop(package->packed, package->manifest.chunk);
 	drop(package->manifest_data, package->manifest_size);
+	drop_io(package);
 	seal_close(&package->seal);
 	tx_wipe(package, sizeof(*package));
 }
@@ -86,6 +96,9 @@ static TEE_Result open_cipher(struct package *package, const uint8_t *shared)
 			      key);
 	if (!res)
 		res = seal_open(&package->seal, key);
+	if (!res)
+		res = keys_binding(package->seal.identity,
+				   package->seal.version, package->binding);
 	TEE_MemFill(key, 0, sizeof(key));
 
 	return res;
@@ -162,26 +175,69 @@ TEE_Result package_open(struct package *package, const uint8_t *shared,
 	return TEE_SUCCESS;
 }
 
-TEE_Result package_check_io(const struct package *package,
-			    const struct package_memory *in,
-			    struct package_memory *out)
+/* Memory and ciphers for a user's key; what was made before an error is left */
+static TEE_Result ready_io(struct package *package, const uint8_t key[SEAL_KEY],
+			   const uint8_t *batch)
 {
-	if (package->once)
-		return in->size || out->size ? TEE_ERROR_BAD_PARAMETERS :
-					       TEE_SUCCESS;
-	if (in->size != package->input_bytes || !in->data || !out->data ||
-	    (uintptr_t)in->data % 4 || (uintptr_t)out->data % 4)
-		return TEE_ERROR_BAD_PARAMETERS;
-	if (out->size < package->output_bytes) {
-		out->size = package->output_bytes;
-		return TEE_ERROR_SHORT_BUFFER;
+	struct user_data *data = &package->data;
+
+	data->input = take(package, package->input_bytes);
+	if (!data->input)
+		return TEE_ERROR_OUT_OF_MEMORY;
+	data->output = take(package, package->output_bytes);
+	if (!data->output)
+		return TEE_ERROR_OUT_OF_MEMORY;
+
+	return user_data_open(data, key, package->binding, batch);
+}
+
+TEE_Result package_seal_io(struct package *package,
+			   uint8_t given[TESSERA_SEALED_BLOB +
+					 TESSERA_SEALED_BATCH],
+			   uint8_t session[TESSERA_SEALED_SESSION])
+{
+	const size_t held = package->held;
+	uint8_t key[SEAL_KEY] = { 0 };
+	TEE_Result res = TEE_ERROR_GENERIC;
+
+	if (package->data.open || package->steps)
+		return TEE_ERROR_BAD_STATE;
+	res = keys_of_user(given, key);
+	if (!res)
+		res = ready_io(package, key, given + TESSERA_SEALED_BLOB);
+	TEE_MemFill(key, 0, sizeof(key));
+	if (res) {
+		drop_io(package);
+		package->held = held;
+		return res;
 	}
-	out->size = package->output_bytes;
+	TEE_MemMove(session, package->data.session, TESSERA_SEALED_SESSION);
 
 	return TEE_SUCCESS;
 }
 
-/* Where each tensor lies in the memory of the normal world */
+TEE_Result package_check_io(const struct package *package,
+			    const struct package_memory *in,
+			    struct package_memory *out)
+{
+	const size_t tag = package->data.open ? TESSERA_SEALED_TAG : 0;
+
+	if (package->once)
+		return in->size || out->size ? TEE_ERROR_BAD_PARAMETERS :
+					       TEE_SUCCESS;
+	if (in->size != package->input_bytes + tag || !in->data || !out->data ||
+	    (uintptr_t)in->data % 4 || (uintptr_t)out->data % 4)
+		return TEE_ERROR_BAD_PARAMETERS;
+	if (out->size < package->output_bytes + tag) {
+		out->size = package->output_bytes + tag;
+		return TEE_ERROR_SHORT_BUFFER;
+	}
+	out->size = package->output_bytes + tag;
+
+	return TEE_SUCCESS;
+}
+
+/* Where each tensor lies: in the memory of the normal world, or opened here */
 static void find_tensors(const struct package *package, uint8_t *in,
 			 uint8_t *out, struct tx_io *io)
 {
@@ -237,30 +293,61 @@ static TEE_Result run(struct package *package, const uint8_t *window,
 	return size ? TEE_ERROR_BAD_FORMAT : TEE_SUCCESS;
 }
 
+/* Begins the once part or an inference, whose sealed input is opened first */
+static TEE_Result begin(struct package *package,
+			const struct package_memory *in)
+{
+	TEE_Result res = TEE_SUCCESS;
+
+	if (!package->once && package->data.open)
+		res = user_data_take(&package->data, in->data,
+				     package->input_bytes);
+	if (res)
+		return res;
+	tx_begin(&package->machine, &package->manifest, package->arena,
+		 package->code, package->packed, package->once);
+	package->begun = true;
+	package->waiting = false;
+	package->taken = 0;
+
+	return TEE_SUCCESS;
+}
+
+/* Ends the once part or an inference, whose output is sealed where it must be */
+static TEE_Result end(struct package *package, const struct package_memory *out)
+{
+	TEE_Result res = TEE_SUCCESS;
+
+	if (!package->once && package->data.open)
+		res = user_data_give(&package->data, out->data,
+				     package->output_bytes);
+	package->instructions += package->machine.instructions;
+	package->begun = false;
+	package->once = false;
+
+	return res;
+}
+
 TEE_Result package_step(struct package *package, const uint8_t *window,
 			size_t size, const struct package_memory *in,
 			const struct package_memory *out, bool *done)
 {
+	const bool sealed = package->data.open;
 	struct tx_io io = { 0 };
-	TEE_Result res = TEE_ERROR_GENERIC;
+	TEE_Result res = TEE_SUCCESS;
 
 	*done = false;
 	if (!package->once)
-		find_tensors(package, in->data, out->data, &io);
-	if (!package->begun) {
-		tx_begin(&package->machine, &package->manifest, package->arena,
-			 package->code, package->packed, package->once);
-		package->begun = true;
-		package->waiting = false;
-		package->taken = 0;
-	}
+		find_tensors(package, sealed ? package->data.input : in->data,
+			     sealed ? package->data.output : out->data, &io);
 	package->steps++;
-	res = run(package, window, size, package->once ? NULL : &io, done);
-	if (!res && *done) {
-		package->instructions += package->machine.instructions;
-		package->begun = false;
-		package->once = false;
-	}
+	if (!package->begun)
+		res = begin(package, in);
+	if (!res)
+		res = run(package, window, size, package->once ? NULL : &io,
+			  done);
+	if (!res && *done)
+		res = end(package, out);
 
 	return res;
 }

@@ -5,6 +5,7 @@
 
 #include "seal.h"
 #include "tx_run.h"
+#include "user_data.h"
 
 /* Memory that is shared with the normal world */
 struct package_memory {
@@ -14,6 +15,8 @@ struct package_memory {
 
 struct package {
 	struct seal seal;
+	struct user_data data;	/* of a session with sealed inputs and outputs */
+	uint8_t binding[TESSERA_SEALED_BINDING];
 	struct tx_manifest manifest;
 	struct tx_machine machine;
 	void *manifest_data;
@@ -41,6 +44,15 @@ struct package {
  */
 TEE_Result package_open(struct package *package, const uint8_t *shared,
 			size_t size);
+
+/*
+ * Takes what SEAL_IO was given, copied: the user's key, wrapped, and the batch;
+ * overwrites it. After an error nothing has changed.
+ */
+TEE_Result package_seal_io(struct package *package,
+			   uint8_t given[TESSERA_SEALED_BLOB +
+					 TESSERA_SEALED_BATCH],
+			   uint8_t session[TESSERA_SEALED_SESSION]);
 
 /*
  * Whether the memory of a STEP is of the right size now; the need of an output

@@ -62,7 +62,7 @@ static TEE_Result set_key(TEE_OperationHandle operation,
 	return res;
 }
 
-TEE_Result seal_cipher_open(struct seal_cipher *cipher,
+TEE_Result seal_cipher_open(struct seal_cipher *cipher, uint32_t mode,
 			    const uint8_t key[SEAL_KEY])
 {
 	const uint8_t nothing[SEAL_KEY] = { 0 };
@@ -71,8 +71,8 @@ TEE_Result seal_cipher_open(struct seal_cipher *cipher,
 
 	if (res)
 		return res;
-	res = TEE_AllocateOperation(&made.operation, TEE_ALG_AES_GCM,
-				    TEE_MODE_DECRYPT, KEY_BITS);
+	res = TEE_AllocateOperation(&made.operation, TEE_ALG_AES_GCM, mode,
+				    KEY_BITS);
 	if (!res) {
 		res = set_key(made.operation, key);
 		if (res)
@@ -105,19 +105,15 @@ void seal_cipher_close(struct seal_cipher *cipher)
 	TEE_MemFill(cipher, 0, sizeof(*cipher));
 }
 
-TEE_Result seal_decrypt(const struct seal_cipher *cipher,
+static TEE_Result begin(const struct seal_cipher *cipher,
 			const uint8_t nonce[SEAL_NONCE],
-			const struct seal_piece *aad, size_t count, void *data,
-			size_t size, const uint8_t tag[TESSERA_SEALED_TAG])
+			const struct seal_piece *aad, size_t count, size_t size)
 {
-	uint8_t expected[TESSERA_SEALED_TAG] = { 0 };
-	TEE_Result res = TEE_ERROR_GENERIC;
 	uint8_t joined[MOST_AAD];	/* each call costs a change of modes */
+	TEE_Result res = TEE_ERROR_GENERIC;
 	size_t aad_size = 0;
-	size_t left = size;
 	size_t i = 0;
 
-	TEE_MemMove(expected, tag, sizeof(expected));
 	for (i = 0; i < count; i++) {
 		if (aad[i].size > sizeof(joined) - aad_size)
 			return TEE_ERROR_GENERIC;
@@ -126,9 +122,24 @@ TEE_Result seal_decrypt(const struct seal_cipher *cipher,
 	}
 	res = TEE_AEInit(cipher->operation, nonce, SEAL_NONCE, TAG_BITS,
 			 aad_size, size);
+	if (!res)
+		TEE_AEUpdateAAD(cipher->operation, joined, aad_size);
+
+	return res;
+}
+
+TEE_Result seal_decrypt(const struct seal_cipher *cipher,
+			const uint8_t nonce[SEAL_NONCE],
+			const struct seal_piece *aad, size_t count, void *data,
+			size_t size, const uint8_t tag[TESSERA_SEALED_TAG])
+{
+	uint8_t expected[TESSERA_SEALED_TAG] = { 0 };
+	TEE_Result res = begin(cipher, nonce, aad, count, size);
+	size_t left = size;
+
 	if (res)
 		return res;
-	TEE_AEUpdateAAD(cipher->operation, joined, aad_size);
+	TEE_MemMove(expected, tag, sizeof(expected));
 	res = TEE_AEDecryptFinal(cipher->operation, data, size, data, &left,
 				 expected, sizeof(expected));
 	if (!res && left != size)
@@ -137,9 +148,28 @@ TEE_Result seal_decrypt(const struct seal_cipher *cipher,
 	return res;
 }
 
+TEE_Result seal_encrypt(const struct seal_cipher *cipher,
+			const uint8_t nonce[SEAL_NONCE],
+			const struct seal_piece *aad, size_t count, void *data,
+			size_t size, uint8_t tag[TESSERA_SEALED_TAG])
+{
+	TEE_Result res = begin(cipher, nonce, aad, count, size);
+	size_t tag_size = TESSERA_SEALED_TAG;
+	size_t left = size;
+
+	if (res)
+		return res;
+	res = TEE_AEEncryptFinal(cipher->operation, data, size, data, &left,
+				 tag, &tag_size);
+	if (!res && (left != size || tag_size != TESSERA_SEALED_TAG))
+		return TEE_ERROR_GENERIC;
+
+	return res;
+}
+
 TEE_Result seal_open(struct seal *seal, const uint8_t key[SEAL_KEY])
 {
-	return seal_cipher_open(&seal->cipher, key);
+	return seal_cipher_open(&seal->cipher, TEE_MODE_DECRYPT, key);
 }
 
 TEE_Result seal_block(struct seal *seal, uint32_t index, void *data,

@@ -62,8 +62,14 @@ TEE_Result seal_decrypt(const struct seal_cipher *cipher,
 			const struct seal_piece *aad, size_t count, void *data,
 			size_t size, const uint8_t tag[TESSERA_SEALED_TAG]);
 
-/* The cipher with a key, closed after an error */
-TEE_Result seal_cipher_open(struct seal_cipher *cipher,
+/* The other way, with the tag as a result */
+TEE_Result seal_encrypt(const struct seal_cipher *cipher,
+			const uint8_t nonce[SEAL_NONCE],
+			const struct seal_piece *aad, size_t count, void *data,
+			size_t size, uint8_t tag[TESSERA_SEALED_TAG]);
+
+/* The cipher with a key, for one direction: TEE_MODE_; closed after an error */
+TEE_Result seal_cipher_open(struct seal_cipher *cipher, uint32_t mode,
 			    const uint8_t key[SEAL_KEY]);
 /* Overwrites the key; a closed one may be closed again */
 void seal_cipher_close(struct seal_cipher *cipher);

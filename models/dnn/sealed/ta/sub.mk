@@ -1,5 +1,5 @@
 global-incdirs-y += . ../../runtime
-srcs-y += tessera_sealed_ta.c package.c keys.c seal.c point.c memory.c
+srcs-y += tessera_sealed_ta.c package.c keys.c seal.c point.c user_data.c memory.c
 # Outside this folder, but built into the same output folder
 srcs_ext_base-y := ../../runtime
 srcs_ext-y += tx_manifest.c tx_run.c tx_code.c tx_check.c tx_layers.c unpack.c

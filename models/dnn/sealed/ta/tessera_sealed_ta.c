@@ -81,6 +81,29 @@ static TEE_Result open_package(struct session *session, uint32_t types,
 	return give(&params[1], &info, sizeof(info));
 }
 
+static TEE_Result seal_io(struct session *session, uint32_t types,
+			  TEE_Param params[4])
+{
+	uint8_t given[TESSERA_SEALED_BLOB + TESSERA_SEALED_BATCH] = { 0 };
+	uint8_t drawn[TESSERA_SEALED_SESSION] = { 0 };
+	TEE_Result res = TEE_ERROR_GENERIC;
+
+	if (types != TYPES(MEMREF_INPUT, MEMREF_OUTPUT, NONE, NONE))
+		return TEE_ERROR_BAD_PARAMETERS;
+	if (!session->open)
+		return TEE_ERROR_BAD_STATE;
+	if (!params[0].memref.buffer || params[0].memref.size != sizeof(given))
+		return TEE_ERROR_BAD_PARAMETERS;
+	if (!params[1].memref.buffer || params[1].memref.size < sizeof(drawn))
+		return give(&params[1], NULL, sizeof(drawn));
+	TEE_MemMove(given, params[0].memref.buffer, sizeof(given));
+	res = package_seal_io(&session->package, given, drawn);
+	if (res)
+		return res;
+
+	return give(&params[1], drawn, sizeof(drawn));
+}
+
 static TEE_Result step(struct session *session, uint32_t types,
 		       TEE_Param params[4])
 {
@@ -183,6 +206,8 @@ TEE_Result TA_InvokeCommandEntryPoint(void *context, uint32_t command,
 		return step(context, types, params);
 	case TESSERA_SEALED_CMD_INFO:
 		return info_of(context, types, params);
+	case TESSERA_SEALED_CMD_SEAL_IO:
+		return seal_io(context, types, params);
 	default:
 		return TEE_ERROR_NOT_SUPPORTED;
 	}

@@ -6,15 +6,17 @@
  * Every session starts without a package and takes one. Results of commands:
  *   TEE_ERROR_BAD_PARAMETERS  wrong parameter types or sizes, or a STEP that
  *                             counts other entries than the TA did
- *   TEE_ERROR_BAD_STATE       STEP or INFO without a package, or a second OPEN
+ *   TEE_ERROR_BAD_STATE       STEP, INFO or SEAL_IO without a package, a second
+ *                             OPEN or SEAL_IO, or SEAL_IO after a STEP
  *   TEE_ERROR_SHORT_BUFFER    output too small; its size is set to the need
  *   TEE_ERROR_NOT_SUPPORTED   unknown command
- * These change nothing. After any other result of STEP the package is gone, its
- * memory wiped, and the session can only be closed:
+ * These change nothing, nor does any error of SEAL_IO. After any other result of
+ * STEP the package is gone, its memory wiped, and the session can only be closed:
  *   TEE_ERROR_ITEM_NOT_FOUND  no key has been installed on this device
  *   TEE_ERROR_MAC_INVALID     a blob or a block is not what the owner sealed
  *                             for this device and this place: another key, a
- *                             block changed, cut, swapped or sent again
+ *                             block changed, cut, swapped or sent again; or an
+ *                             input not what the user sealed for this place
  *   TEE_ERROR_SECURITY        the package is older than one opened before
  *   TEE_ERROR_BAD_FORMAT      a blob that is none, a window that holds a part
  *                             of a block or more than is needed, or authentic
@@ -37,6 +39,9 @@
 #define TESSERA_SEALED_BLOB	129u	/* bytes of a wrapped key */
 #define TESSERA_SEALED_TAG	16u	/* bytes behind each ciphertext */
 #define TESSERA_SEALED_IDENTITY	16u	/* bytes of a package's identity */
+#define TESSERA_SEALED_BINDING	16u	/* bytes that users bind their data to */
+#define TESSERA_SEALED_BATCH	16u	/* bytes that name a batch of inputs */
+#define TESSERA_SEALED_SESSION	16u	/* bytes that name a session */
 
 /*
  * The device's public key; the key pair is made at the first call.
@@ -80,6 +85,16 @@
  * [out] memref[0]: struct tessera_sealed_info
  */
 #define TESSERA_SEALED_CMD_INFO		4
+
+/*
+ * From here on inputs and outputs are sealed by a user's key: those of a STEP
+ * are one ciphertext each, with its tag behind it. An input is copied at the
+ * first STEP of its inference, an output written at the last.
+ * [in]  memref[0]: the user's key, wrapped: TESSERA_SEALED_BLOB bytes; behind
+ *       it the batch
+ * [out] memref[1]: TESSERA_SEALED_SESSION bytes, drawn now
+ */
+#define TESSERA_SEALED_CMD_SEAL_IO	5
 
 struct tessera_sealed_info {
 	uint32_t version;
