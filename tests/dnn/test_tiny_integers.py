@@ -316,8 +316,8 @@ MISTAKES = {
     ),
     "padding that is not the zero": (
         "tq_conv.c",
-        "for (j = columns.first; j < columns.end; j++) {\n\t\t\tuint8_t byte",
-        "for (j = columns.first + 1; j < columns.end; j++) {\n\t\t\tuint8_t byte",
+        "for (j = columns.first; j < columns.end; j++) {",
+        "for (j = columns.first + 1; j < columns.end; j++) {",
         0,
     ),
     "no rounding": (

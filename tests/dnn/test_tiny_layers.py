@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,8 @@ def layers(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return library(tmp_path_factory.mktemp("tl"))
 
 
-def check_convolution(layers: Any, case: Case, name: str) -> None:
+def check_convolution(layers: Any, case: Case, name: str) -> Array:
+    """The part that a layer makes, which has to lie within the bound of its sums."""
     into, out = case.per_group
     channels = case.groups * out
     x = numbers((case.groups * into, case.rows, case.columns), case.seed)
@@ -59,6 +61,7 @@ def check_convolution(layers: Any, case: Case, name: str) -> None:
     got = target.rows(Part(*case.part))
     terms = into * case.attrs.kernel[0] * case.attrs.kernel[1] + 1
     assert np.all(abs(got - made(case, right)) <= 2 * terms * EPSILON * made(case, size))
+    return got
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
@@ -72,6 +75,79 @@ def test_convolution(layers: Any, case: Case) -> None:
 def test_depthwise_convolution(layers: Any, case: Case) -> None:
     check_convolution(layers, case, "tl_depthwise")
     check_convolution(layers, case, "tl_conv")
+
+
+@pytest.fixture(scope="module")
+def widths(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Any]:
+    """The layers for vectors of 4, 8 and 16 numbers; the compiler makes of them what there is."""
+    flags = {width: (f"-DTL_WIDTH={width}",) for width in (4, 8, 16)}
+    return {
+        width: library(tmp_path_factory.mktemp(f"tl{width}"), flags=words)
+        for width, words in flags.items()
+    }
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(case=cases(), single=cases(depthwise=True))
+def test_the_width_of_vectors_does_not_change_a_bit(
+    widths: dict[int, Any], case: Case, single: Case
+) -> None:
+    for one, name in ((case, "tl_conv"), (single, "tl_depthwise")):
+        made_by = {
+            width: check_convolution(layers, one, name).tobytes()
+            for width, layers in widths.items()
+        }
+        assert len(set(made_by.values())) == 1, name
+
+
+@pytest.mark.parametrize("name", ["tl_conv", "tl_depthwise"])
+@pytest.mark.parametrize("columns", [1, 3, 4, 5, 7, 13, 14, 15, 31, 112])
+@pytest.mark.parametrize("kernel", [1, 3, 7])
+def test_rows_of_every_width(widths: dict[int, Any], name: str, columns: int, kernel: int) -> None:
+    pad, stride = kernel // 2, 2 if kernel == 7 else 1
+    attrs = PoolAttrs((kernel,) * 2, (stride,) * 2, (pad,) * 4, (1, 1))
+    groups, per_group = (3, (1, 1)) if name == "tl_depthwise" else (1, (5, 43))
+    rows = (8 + stride - 1) // stride
+    channels = groups * per_group[1]
+    case = Case(attrs, groups, per_group, 8, columns, (0, channels, 0, rows), False, columns)
+    made_by = {check_convolution(one, case, name).tobytes() for one in widths.values()}
+    assert len(made_by) == 1
+
+
+def test_elements_of_every_width(widths: dict[int, Any]) -> None:
+    x = numbers((2, 3, 29), 5)
+    part = Part(0, 2, 0, 3)
+    seen = set()
+    for layers in widths.values():
+        a, b = hold(x, range(2), range(3)), hold(x * np.float32(0.3), range(2), range(3))
+        run(layers.tl_add, a.view, b.view, b.view, part)
+        run(layers.tl_apply, 3, ctypes.c_float(-0.5), ctypes.c_float(0.25), b.view, a.view, part)
+        assert np.array_equal(a.memory, np.clip(x + x * np.float32(0.3), -0.5, 0.25))
+        seen.add(a.memory.tobytes())
+    assert len(seen) == 1
+
+
+def fused() -> tuple[str, ...]:
+    """Flags that fuse products and sums; skips where this processor cannot run such code."""
+    if platform.machine() == "aarch64":
+        return ("-ffp-contract=fast",)
+    try:
+        words = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:
+        words = []
+    if not {"fma", "avx2"} <= set(words):
+        pytest.skip("this processor has no fused products")
+    return ("-mavx2", "-mfma", "-ffp-contract=fast")
+
+
+def test_fused_products_keep_the_bound(layers: Any, tmp_path: Path) -> None:
+    fast = library(tmp_path, flags=fused())
+    differ = 0
+    for case, name in ((PLAIN, "tl_conv"), (STEPPED, "tl_conv"), (SINGLE, "tl_depthwise")):
+        exact = check_convolution(layers, case, name)
+        differ += exact.tobytes() != check_convolution(fast, case, name).tobytes()
+    # If nothing differed, nothing would have been fused
+    assert differ
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
@@ -192,12 +268,26 @@ MISTAKES = {
     "groups all alike": ("tl_conv.c", "group * filter->in_channels", "0", STEPPED),
     "padding on the wrong side": (
         "tl_conv.c",
-        "tl_columns_inside(&job->filter->window, job->in_width,",
-        "tl_columns_inside(&job->filter->window, 9999,",
+        "tl_columns_inside(window, job->in_width,",
+        "tl_columns_inside(window, 9999,",
         PLAIN,
     ),
     "rows not dilated": ("tl_conv.c", "job->filter->window.dilation_rows", "!!job", STEPPED),
-    "a stride of one": ("tl_conv.c", "tl_gather(from, stride)", "tl_gather(from, 1)", STEPPED),
+    "a stride of one": ("tl_conv.c", "count, 2, across, edge", "count, 1, across, edge", STEPPED),
+    "taps of an edge": ("tl_conv.c", "j < ends[p].first", "j + 1 < ends[p].first", PLAIN),
+    "taps of the other edge": ("tl_conv.c", "j >= ends[EDGE", "j > ends[EDGE", PLAIN),
+    "zeros that are not": (
+        "tl_depthwise.c",
+        "memset(job->held, 0,",
+        "memset(job->held, 127,",
+        SINGLE,
+    ),
+    "a row held for too long": (
+        "tl_depthwise.c",
+        "job->row_in[slot] != row",
+        "job->row_in[slot] < 0",
+        SINGLE,
+    ),
     "rows in one piece that are not": (
         "tl_conv.c",
         "bool flat = tl_is_flat(window, job->x, y, part)",
@@ -206,7 +296,7 @@ MISTAKES = {
     ),
     "lanes of the last few": (
         "tl_conv.c",
-        "job.weights += taps * job.lanes",
+        "job.weights += taps * job.channels",
         "job.weights += taps * TL_LANES",
         STEPPED,
     ),
@@ -222,12 +312,7 @@ MISTAKES = {
         "(uint32_t)((dilation - 1 - taps.start) / dilation) + 1",
         SINGLE,
     ),
-    "the last column": (
-        "tl_taps.h",
-        "(uint32_t)(last / stride) + 1",
-        "(uint32_t)(last / stride) + 2",
-        SINGLE,
-    ),
+    "the last column": ("tl_conv.c", "column + count > to)", "column + count > to + 1)", PLAIN),
     "a row below": (
         "tl_taps.h",
         "int64_t room = (int64_t)size - taps.start;",

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 RUNTIME = DNN / "runtime"
 SOURCES = [one for kind in ("tl", "tq", "tm") for one in sorted(RUNTIME.glob(f"{kind}_*.c"))]
 SEEN_IN = {"tl_taps.h": "tl_depthwise.c", "tl_vector.h": "tl_conv.c", "tq_vector.h": "tq_conv.c"}
+SEEN_IN["tl_wide.h"] = "tl_conv.c"
 """The layer that is compiled again when a header is broken."""
 FLAGS = (*STRICT, "-O2", "-ffp-contract=off", "-Wno-psabi", "-Werror")
 _SCRATCH = tempfile.TemporaryDirectory(prefix="tessera-tl-")
@@ -177,12 +178,17 @@ def _object(source: Path) -> Path:
     return _to_object(source, Path(_SCRATCH.name), RUNTIME, FLAGS)
 
 
-def library(folder: Path, edit: tuple[str, str, str] | None = None) -> Any:
-    """All tiny layers; `edit` (file, old, new) breaks a source or a header on purpose."""
+def library(
+    folder: Path, edit: tuple[str, str, str] | None = None, flags: Sequence[str] = ()
+) -> Any:
+    """All tiny layers; `edit` (file, old, new) breaks a source or a header on purpose.
+
+    `flags` are those of the float32 layers, `tl_*.c`, beside the usual.
+    """
     objects = []
     if edit is not None:
         # A broken one may leave a name unused
-        flags = [flag for flag in FLAGS if flag != "-Werror"]
+        loose = [flag for flag in FLAGS if flag != "-Werror"]
         for one in RUNTIME.glob("t*.[ch]"):
             text = one.read_text(encoding="utf-8")
             if one.name == edit[0]:
@@ -191,7 +197,9 @@ def library(folder: Path, edit: tuple[str, str, str] | None = None) -> Any:
             (folder / one.name).write_text(text, encoding="utf-8")
     for source in SOURCES:
         if edit is not None and SEEN_IN.get(edit[0], edit[0]) == source.name:
-            objects.append(_to_object(folder / source.name, folder, folder, flags))
+            objects.append(_to_object(folder / source.name, folder, folder, loose))
+        elif flags and source.name.startswith("tl_"):
+            objects.append(_to_object(source, folder, RUNTIME, (*FLAGS, *flags)))
         else:
             objects.append(_object(source))
     program = folder / "tl.so"

@@ -1,35 +1,60 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Convolution: TL_LANES output channels by PIXELS columns at a time.
+ * Convolution: TL_CHANNELS output channels by MANY columns at a time.
  *
- * A weight of every lane meets one input number: all widths, strides and
- * paddings are alike to this, where vectors along a row would not fill up in
- * the small planes of late layers. Sums go kernel row by kernel row, of each
- * channel by channel: so a row's place is worked out once.
+ * A weight of every channel meets one input number: all widths and strides are
+ * alike to this, where vectors along a row would not fill up in the small planes
+ * of late layers. Sums go kernel row by kernel row, of each channel by channel:
+ * so a row's place is worked out once.
  */
-#include "tl_taps.h"
-#include "tl_vector.h"
-
-/* As many as have room in registers, two vectors of sums each: 4 times QUADS */
-#ifdef __aarch64__
-#define QUADS	2
-#else
-#define QUADS	1
+#if defined(__aarch64__) && !defined(__clang__)
+/* Moving instructions before registers are given out takes more than there are */
+#pragma GCC optimize("no-schedule-insns")
 #endif
-#define PIXELS	(QUADS * TL_HALF)
 
-/* What is made now: some lanes of one row, or of rows that lie in one piece */
+#include "tl_taps.h"
+#include "tl_wide.h"
+
+/* Columns at a time: as many as have room in registers, two vectors each */
+#if TL_WIDTH == 16
+#define MANY	14
+#define FEW	7
+#elif TL_WIDTH == 8
+#define MANY	6
+#define FEW	4
+#elif defined(__aarch64__)
+#define MANY	12
+#define FEW	4
+#else
+#define MANY	4
+#define FEW	4
+#endif
+
+/* So many of a block's first and last columns may meet padding */
+#define EDGE	2
+
+/* What is made now: some channels of one row, or of rows in one piece */
 struct job {
 	const struct tl_filter *filter;
 	const struct tl_view *x;
-	const float *weights;	/* of the lanes */
-	uint32_t lanes;
+	const float *weights;	/* of the channels */
+	size_t block[TL_BLOCKS];	/* where theirs begin; the last again */
+	uint32_t channels;	/* a multiple of TL_LANES, or fewer */
 	uint32_t first_input;	/* channel of the group */
 	uint32_t row;		/* of the output */
 	uint32_t in_width;
 	uint32_t out_width;
 	struct tl_taps rows;
-	struct tl_pair bias;
+	float bias[TL_CHANNELS];
+	float *to[TL_CHANNELS];	/* rows of the output */
+};
+
+/* Where columns are taken from, and how: constants where it is inlined */
+struct way {
+	uint32_t count;		/* columns */
+	uint32_t stride;
+	uint32_t across;	/* taps */
+	bool edge;		/* columns at both ends have fewer */
 };
 
 /* A kernel row on the first channel of the group, and from there to the next */
@@ -45,180 +70,207 @@ static size_t plane_of(const struct tl_view *view)
 	return (size_t)view->slots * view->width;
 }
 
-/* The inputs of four columns meet the weights of all lanes */
-static inline void meet(struct tl_pair sums[TL_HALF],
-			const struct tl_pair *weight, tl_half x)
+#if TL_WIDTH == TL_HALF
+/* A function, so that the four are loaded at once and not one by one */
+static inline void meet_four(struct tl_sums *sums, const struct tl_sums *weight,
+			     tl_half x)
 {
-	sums[0].low += weight->low * x[0];
-	sums[0].high += weight->high * x[0];
-	sums[1].low += weight->low * x[1];
-	sums[1].high += weight->high * x[1];
-	sums[2].low += weight->low * x[2];
-	sums[2].high += weight->high * x[2];
-	sums[3].low += weight->low * x[3];
-	sums[3].high += weight->high * x[3];
+	tl_meet(&sums[0], weight, x[0]);
+	tl_meet(&sums[1], weight, x[1]);
+	tl_meet(&sums[2], weight, x[2]);
+	tl_meet(&sums[3], weight, x[3]);
+}
+#endif
+
+/* Tap `j` of all columns; `ends` are the taps that columns of an edge have */
+static inline __attribute__((always_inline)) void
+meet(const struct way *way, const struct tl_taps ends[2 * EDGE], uint32_t j,
+     const float *x, const struct tl_sums *weight, struct tl_sums *sums)
+{
+	uint32_t last = way->count - EDGE;
+	uint32_t p = 0;
+
+#if TL_WIDTH == TL_HALF
+	if (!way->edge && way->count >= TL_HALF) {
+#pragma GCC unroll 4
+		for (p = 0; p < way->count; p += TL_HALF)
+			meet_four(sums + p, weight,
+				  tl_gather(x + p * way->stride, way->stride));
+		return;
+	}
+#endif
+#pragma GCC unroll 16
+	for (p = 0; p < way->count; p++) {
+		if (way->edge && p < EDGE && j < ends[p].first)
+			continue;
+		if (way->edge && p >= last && j >= ends[EDGE + p - last].end)
+			continue;
+		tl_meet(&sums[p], weight, x[p * way->stride]);
+	}
 }
 
-/* 4 times `quads` columns from `column` on, none of whose windows meets padding */
 static inline __attribute__((always_inline)) void
-inner(const struct job *job, uint32_t column, uint32_t stride, uint32_t across,
-      uint32_t quads, struct tl_pair *sums)
+inner(const struct job *job, uint32_t column, struct way way,
+      const struct tl_taps *ends, struct tl_sums *sums)
 {
 	const struct tl_window *window = &job->filter->window;
 	uint32_t dilation = window->dilation_columns;
-	uint32_t start = column * stride - window->pad_columns;
-	uint32_t channels = job->filter->in_channels;
+	int64_t start = (int64_t)column * way.stride - window->pad_columns;
 	size_t plane = plane_of(job->x);
-	size_t taps = (size_t)window->kernel_rows * across * TL_LANES;
+	size_t taps = (size_t)window->kernel_rows * way.across * TL_LANES;
 	uint32_t i = 0;
 
 	for (i = job->rows.first; i < job->rows.end; i++) {
 		const float *x = input_row(job, i) + start;
-		const float *w = job->weights + (size_t)i * across * TL_LANES;
+		const float *w = job->weights +
+				 (size_t)i * way.across * TL_LANES;
 		uint32_t c = 0;
 
-		for (c = channels; c; c--, x += plane, w += taps) {
+		for (c = job->filter->in_channels; c; c--) {
 			const float *from = x;
 			const float *v = w;
-			uint32_t j = across;
+			uint32_t j = 0;
 
 			do {
-				struct tl_pair weight = tl_load_pair(v);
+				struct tl_sums weight =
+					tl_load_blocks(v, job->block);
 
-				meet(sums, &weight, tl_gather(from, stride));
-				if (quads == 2)
-					meet(sums + 4, &weight,
-					     tl_gather(from + 4 * stride,
-						       stride));
+				meet(&way, ends, j, from, &weight, sums);
 				from += dilation;
 				v += TL_LANES;
-			} while (--j);
+			} while (++j < way.across);
+			x += plane;
+			w += taps;
 		}
 	}
 }
 
-/* Any number of lanes, one column, padding or not */
-static inline __attribute__((always_inline)) struct tl_pair
-single(const struct job *job, uint32_t column, uint32_t lanes)
+/* One column, padding or not, of any number of channels */
+static void put_single(const struct job *job, uint32_t column)
 {
 	const struct tl_window *window = &job->filter->window;
-	uint32_t across = window->kernel_columns;
+	uint32_t lanes = job->channels < TL_LANES ? job->channels : TL_LANES;
 	struct tl_taps columns = tl_taps_of_column(window, column,
 						   job->in_width);
-	struct tl_pair sum = job->bias;
 	size_t plane = plane_of(job->x);
-	size_t taps = (size_t)window->kernel_rows * across * lanes;
+	float each[TL_CHANNELS];
+	struct tl_sums sums;
+	uint32_t lane = 0;
 	uint32_t i = 0;
 	uint32_t c = 0;
 	uint32_t j = 0;
 
-	for (i = job->rows.first; i < job->rows.end; i++) {
-		const float *x = input_row(job, i);
-		const float *v = job->weights + (size_t)i * across * lanes;
+	memcpy(&sums, job->bias, sizeof(sums));
+	memcpy(each, job->bias, sizeof(each));
+	for (i = job->rows.first; i < job->rows.end; i++)
+	for (c = 0; c < job->filter->in_channels; c++)
+	for (j = columns.first; j < columns.end; j++) {
+		float x = input_row(job, i)[(int64_t)(c * plane) +
+					    columns.start + (int64_t)j *
+					    window->dilation_columns];
+		const float *v = job->weights + lanes *
+				 (((size_t)c * window->kernel_rows + i) *
+				  window->kernel_columns + j);
 
-		for (c = 0; c < job->filter->in_channels; c++)
-		for (j = columns.first; j < columns.end; j++) {
-			struct tl_pair weight =
-				tl_load_some_pair(v + c * taps +
-						  (size_t)j * lanes, lanes);
-			float value = x[(int64_t)(c * plane) + columns.start +
-					(int64_t)j * window->dilation_columns];
+		if (lanes == TL_LANES) {
+			struct tl_sums weight = tl_load_blocks(v, job->block);
 
-			sum.low += weight.low * value;
-			sum.high += weight.high * value;
+			tl_meet(&sums, &weight, x);
+			continue;
 		}
+		for (lane = 0; lane < lanes; lane++)
+			each[lane] += v[lane] * x;
 	}
-
-	return sum;
+	if (lanes == TL_LANES)
+		memcpy(each, &sums, sizeof(each));
+	for (lane = 0; lane < job->channels; lane++)
+		job->to[lane][column] = each[lane];
 }
 
-static void put_single(const struct job *job, float *rows[TL_LANES],
-		       uint32_t column)
-{
-	float each[TL_LANES];
-	struct tl_pair sum;
-	uint32_t lane = 0;
-
-	if (job->lanes == TL_LANES)
-		sum = single(job, column, TL_LANES);
-	else
-		sum = single(job, column, job->lanes);
-	memcpy(each, &sum, sizeof(each));
-	for (lane = 0; lane < job->lanes; lane++)
-		rows[lane][column] = each[lane];
-}
-
-/* Columns of which no window meets padding, for all lanes */
 static inline __attribute__((always_inline)) void
-put_quads(const struct job *job, float *rows[TL_LANES], uint32_t column,
-	  uint32_t quads)
+put(const struct job *job, uint32_t column, struct way way)
+{
+	struct tl_taps ends[2 * EDGE];
+	struct tl_sums sums[MANY];
+	struct tl_sums bias;
+	uint32_t p = 0;
+
+	memcpy(&bias, job->bias, sizeof(bias));
+#pragma GCC unroll 16
+	for (p = 0; p < way.count; p++)
+		sums[p] = bias;
+	for (p = 0; way.edge && p < 2 * EDGE; p++)
+		ends[p] = tl_taps_of_column(&job->filter->window, column +
+					    (p < EDGE ? p : way.count - 2 * EDGE
+					     + p), job->in_width);
+	inner(job, column, way, ends, sums);
+	tl_store_sums(job->to, job->channels, column, way.count, sums);
+}
+
+static inline __attribute__((always_inline)) void
+put_any(const struct job *job, uint32_t column, uint32_t count, bool edge)
 {
 	uint32_t stride = job->filter->window.stride_columns;
 	uint32_t across = job->filter->window.kernel_columns;
-	struct tl_pair sums[4 * QUADS];
-	uint32_t p = 0;
 
-#pragma GCC unroll 8
-	for (p = 0; p < 4 * quads; p++)
-		sums[p] = job->bias;
-	if (stride == 1 && across == 1)
-		inner(job, column, 1, 1, quads, sums);
-	else if (stride == 1)
-		inner(job, column, 1, across, quads, sums);
-	else if (stride == 2)
-		inner(job, column, 2, across, quads, sums);
+	if (stride == 1 && across == 1 && !edge)
+		put(job, column, (struct way){ count, 1, 1, edge });
+	else if (stride == 1 && (!edge || TL_WIDTH > TL_HALF))
+		put(job, column, (struct way){ count, 1, across, edge });
+	else if (stride == 2 && !edge)
+		put(job, column, (struct way){ count, 2, across, edge });
 	else
-		inner(job, column, stride, across, quads, sums);
-#pragma GCC unroll 8
-	for (p = 0; p < 4 * quads; p += 4) {
-		tl_store_turned(rows, column + p, sums[p].low, sums[p + 1].low,
-				sums[p + 2].low, sums[p + 3].low);
-		tl_store_turned(rows + 4, column + p, sums[p].high,
-				sums[p + 1].high, sums[p + 2].high,
-				sums[p + 3].high);
-	}
+		put(job, column, (struct way){ count, stride, across, edge });
 }
 
-static void put_many(const struct job *job, float *rows[TL_LANES],
-		     uint32_t column)
+/* MANY or FEW columns, of which some may meet padding where `edge` */
+static void put_block(const struct job *job, uint32_t column, uint32_t count,
+		      bool edge)
 {
-	put_quads(job, rows, column, QUADS);
+	if (count == MANY && !edge)
+		put_any(job, column, MANY, false);
+	else if (count == MANY)
+		put_any(job, column, MANY, true);
+	else if (!edge)
+		put_any(job, column, FEW, false);
+	else
+		put_any(job, column, FEW, true);
 }
 
-static void put_four(const struct job *job, float *rows[TL_LANES],
-		     uint32_t column)
+/* The channels of one row */
+static void make_row(const struct job *job)
 {
-	put_quads(job, rows, column, 1);
-}
-
-/* The lanes of one row, from `channel` on */
-static void make_row(const struct job *job, const struct tl_view *y,
-		     uint32_t channel)
-{
-	float *rows[TL_LANES] = { NULL };
+	const struct tl_window *window = &job->filter->window;
+	uint32_t width = job->out_width;
+	uint32_t begin = 0;
+	uint32_t end = width;
 	uint32_t column = 0;
-	uint32_t lane = 0;
 	uint32_t from = 0;
 	uint32_t to = 0;
 
-	for (lane = 0; lane < job->lanes; lane++)
-		rows[lane] = tl_row(y, channel + lane, job->row);
-	tl_columns_inside(&job->filter->window, job->in_width, job->out_width,
-			  &from, &to);
-	if (job->lanes < TL_LANES || to - from < TL_HALF)
-		from = to = job->out_width;
+	tl_columns_inside(window, job->in_width, width, &from, &to);
+	if (job->channels < TL_LANES) {
+		begin = width;
+	} else if (window->pad_columns > EDGE * window->stride_columns ||
+	    width - to > EDGE || width < FEW) {
+		begin = to - from < FEW ? width : from;
+		end = to - from < FEW ? width : to;
+	}
+	for (column = 0; column < begin; column++)
+		put_single(job, column);
+	while (column < end) {
+		uint32_t left = end - column;
+		uint32_t count = left < MANY ? FEW : MANY;
 
-	for (column = 0; column < from; column++)
-		put_single(job, rows, column);
-	for (; column + PIXELS <= to; column += PIXELS)
-		put_many(job, rows, column);
-	for (; column + TL_HALF <= to; column += TL_HALF)
-		put_four(job, rows, column);
-	/* What is left, and some again: cheaper than one by one */
-	if (column < to)
-		put_four(job, rows, to - TL_HALF);
-	for (column = to; column < job->out_width; column++)
-		put_single(job, rows, column);
+		/* What is left, and some again: cheaper than one by one */
+		if (left < FEW)
+			column = end - FEW;
+		put_block(job, column, count,
+			  column < from || column + count > to);
+		column += count;
+	}
+	for (; column < width; column++)
+		put_single(job, column);
 }
 
 static void make_rows(struct job *job, const struct tl_view *y,
@@ -227,14 +279,31 @@ static void make_rows(struct job *job, const struct tl_view *y,
 	const struct tl_window *window = &job->filter->window;
 	bool flat = tl_is_flat(window, job->x, y, part);
 	uint32_t times = flat ? part->row_end - part->row : 1;
+	uint32_t lane = 0;
 
 	job->in_width = job->x->width * times;
 	job->out_width = y->width * times;
 	for (job->row = part->row; job->row < part->row_end;
 	     job->row += times) {
 		job->rows = tl_taps_of_row(window, job->row);
-		make_row(job, y, channel);
+		for (lane = 0; lane < job->channels; lane++)
+			job->to[lane] = tl_row(y, channel + lane, job->row);
+		make_row(job);
 	}
+}
+
+/* How many of the channels that are left are made at a time */
+static void choose_channels(struct job *job, size_t taps, uint32_t left)
+{
+	uint32_t blocks = left / TL_LANES;
+	uint32_t b = 0;
+
+	if (blocks > TL_BLOCKS)
+		blocks = TL_BLOCKS;
+	job->channels = blocks ? blocks * TL_LANES : left;
+	for (b = 0; b < TL_BLOCKS; b++)
+		job->block[b] = taps * TL_LANES *
+				(b < blocks ? b : blocks - !!blocks);
 }
 
 void tl_conv(const struct tl_filter *filter, const struct tl_view *x,
@@ -249,18 +318,16 @@ void tl_conv(const struct tl_filter *filter, const struct tl_view *x,
 	while (channel < part->channel_end) {
 		uint32_t group = channel / filter->out_channels;
 		uint32_t left = (group + 1) * filter->out_channels - channel;
-		uint32_t done = channel - part->channel;
 
 		if (left > part->channel_end - channel)
 			left = part->channel_end - channel;
-		job.lanes = left < TL_LANES ? left : TL_LANES;
+		choose_channels(&job, taps, left);
 		job.first_input = group * filter->in_channels;
-		job.bias = (struct tl_pair){ .low = { 0 } };
 		if (filter->bias)
-			job.bias = tl_load_some_pair(filter->bias + done,
-						     job.lanes);
+			memcpy(job.bias, filter->bias + channel - part->channel,
+			       job.channels * sizeof(float));
 		make_rows(&job, y, part, channel);
-		job.weights += taps * job.lanes;
-		channel += job.lanes;
+		job.weights += taps * job.channels;
+		channel += job.channels;
 	}
 }

@@ -7,44 +7,49 @@
 /* Sums that do not wait for each other */
 #define CHAINS	4
 
-static inline void add(struct tl_pair *sum, float x, struct tl_pair weights)
+/* TL_LANES outputs */
+static void lanes_of(const float *weights, const float *bias, const float *x,
+		     uint32_t inputs, float *y)
 {
-	sum->low += x * weights.low;
-	sum->high += x * weights.high;
+	tl_half low[CHAINS] = { { 0.0f } };
+	tl_half high[CHAINS] = { { 0.0f } };
+	uint32_t i = 0;
+	uint32_t k = 0;
+
+	if (bias) {
+		low[0] = tl_load(bias);
+		high[0] = tl_load(bias + TL_HALF);
+	}
+	for (; i + CHAINS <= inputs; i += CHAINS)
+#pragma GCC unroll 4
+		for (k = 0; k < CHAINS; k++, weights += TL_LANES) {
+			low[k] += x[i + k] * tl_load(weights);
+			high[k] += x[i + k] * tl_load(weights + TL_HALF);
+		}
+	for (; i < inputs; i++, weights += TL_LANES) {
+		low[0] += x[i] * tl_load(weights);
+		high[0] += x[i] * tl_load(weights + TL_HALF);
+	}
+	tl_store(y, (low[0] + low[1]) + (low[2] + low[3]));
+	tl_store(y + TL_HALF, (high[0] + high[1]) + (high[2] + high[3]));
 }
 
 void tl_dense(const float *weights, const float *bias, const float *x,
 	      uint32_t inputs, float *y, uint32_t outputs)
 {
+	uint32_t lanes = outputs % TL_LANES;
+	uint32_t whole = outputs - lanes;
 	uint32_t done = 0;
 	uint32_t i = 0;
-	uint32_t k = 0;
 
-	while (done < outputs) {
-		uint32_t lanes = outputs - done < TL_LANES ? outputs - done
-							   : TL_LANES;
-		struct tl_pair sums[CHAINS] = { { .low = { 0 } } };
-
-		if (bias)
-			sums[0] = tl_load_some_pair(bias + done, lanes);
-		i = 0;
-		for (; lanes == TL_LANES && i + CHAINS <= inputs; i += CHAINS)
-#pragma GCC unroll 4
-			for (k = 0; k < CHAINS; k++)
-				add(&sums[k], x[i + k],
-				    tl_load_pair(weights +
-						 (size_t)(i + k) * TL_LANES));
-		for (; i < inputs; i++)
-			add(&sums[0], x[i],
-			    tl_load_some_pair(weights + (size_t)i * lanes,
-					      lanes));
-		sums[0].low = (sums[0].low + sums[1].low) +
-			      (sums[2].low + sums[3].low);
-		sums[0].high = (sums[0].high + sums[1].high) +
-			       (sums[2].high + sums[3].high);
-		memcpy(y + done, &sums[0], lanes * sizeof(float));
-		weights += (size_t)inputs * lanes;
-		done += lanes;
+	for (done = 0; done < whole; done += TL_LANES)
+		lanes_of(weights + (size_t)done * inputs,
+			 bias ? bias + done : NULL, x, inputs, y + done);
+	weights += (size_t)whole * inputs;
+	for (; done < outputs; done++, weights++) {
+		y[done] = bias ? bias[done] : 0.0f;
+		for (i = 0; i < inputs; i++)
+			y[done] += x[i] * weights[(size_t)i * lanes];
 	}
 }
 

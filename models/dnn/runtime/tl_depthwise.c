@@ -1,136 +1,263 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Convolution of every channel with a window of its own, along rows */
+/*
+ * Convolution of every channel with a window of its own, along rows.
+ *
+ * Rows of the input are copied to where zeros lie around them, so that no column
+ * is special: a product with such a zero leaves every sum as it is, because
+ * weights are finite and no sum is -0 (the bias is taken as +0 then).
+ */
 #include "tl_taps.h"
-#include "tl_vector.h"
+#include "tl_wide.h"
 
-/* What is made now: one row of one channel */
+/* Numbers of all rows that are held at a time, and how many rows at most */
+#define ROOM	(192 * TL_WIDTH)
+#define SLOTS	16
+
+/* What is made now: some columns of the rows of one channel */
 struct job {
 	const struct tl_filter *filter;
 	const struct tl_view *x;
 	const float *weights;
 	uint32_t channel;
-	struct tl_taps rows;
-	uint32_t from;	/* columns [from, to) do not meet padding */
-	uint32_t to;
+	uint32_t column;	/* the first of them */
+	uint32_t columns;
+	uint32_t slots;		/* rows of the input that are held */
+	uint32_t length;	/* of a row that is held */
+	uint32_t from;		/* numbers of a row that are held: the first, */
+	uint32_t count;		/* how many, */
+	uint32_t before;	/* and how many zeros before them */
+	bool three;		/* rows of three taps, side by side */
 	float bias;
+	struct tl_taps rows;	/* of the output's row */
+	const float *row[SLOTS];	/* of the input, held, for each tap */
+	int64_t row_in[SLOTS];	/* which row a slot holds, or -1 */
+	float held[ROOM];
 };
 
-static const float *input_row(const struct job *job, uint32_t kernel_row)
+/* The last of them twice: cheaper than one by one */
+static void copy(float *to, const float *from, uint32_t count)
 {
-	return tl_row(job->x, job->channel,
-		      (uint32_t)(job->rows.start + (int64_t)kernel_row *
-				 job->filter->window.dilation_rows));
+	uint32_t i = 0;
+
+	for (; i + TL_WIDTH <= count; i += TL_WIDTH)
+		tl_store_wide(to + i, tl_load_wide(from + i));
+	for (; i < count && count >= TL_HALF; i += TL_HALF) {
+		if (i + TL_HALF > count)
+			i = count - TL_HALF;
+		tl_store(to + i, tl_load(from + i));
+	}
+	for (; i < count; i++)
+		to[i] = from[i];
 }
 
-/* One column, padding or not */
-static float single(const struct job *job, uint32_t column)
+/* A row of the input, from where the first column's window begins, in a slot */
+static const float *hold(struct job *job, uint32_t row, uint32_t slot)
 {
-	const struct tl_window *window = &job->filter->window;
-	struct tl_taps columns = tl_taps_of_column(window, column,
-						   job->x->width);
-	float sum = job->bias;
-	uint32_t i = 0;
-	uint32_t j = 0;
+	float *to = job->held + slot * job->length;
 
-	for (i = job->rows.first; i < job->rows.end; i++) {
-		const float *x = input_row(job, i);
-		const float *w = job->weights +
-				 (size_t)i * window->kernel_columns;
-
-		for (j = columns.first; j < columns.end; j++)
-			sum += w[j] * x[columns.start + (int64_t)j *
-					window->dilation_columns];
+	if (job->row_in[slot] != row) {
+		job->row_in[slot] = row;
+		copy(to + job->before,
+		     tl_row(job->x, job->channel, row) + job->from, job->count);
 	}
 
-	return sum;
+	return to;
 }
 
-/*
- * 4 times `quads` columns (1 or 2) from `column` on, none of whose windows meets
- * padding
- */
-static inline __attribute__((always_inline)) void
-inner(const struct job *job, uint32_t column, uint32_t stride, uint32_t across,
-      uint32_t quads, float *y)
+/* What lies behind the last of a held row may be read */
+static inline tl_wide every(const float *from, uint32_t stride)
 {
-	const struct tl_window *window = &job->filter->window;
-	tl_half sum = tl_all(job->bias);
-	tl_half more = sum;
-	uint32_t i = 0;
-	uint32_t j = 0;
+	return stride == 1 ? tl_load_wide(from)
+			   : tl_even_wide(tl_load_wide(from),
+					  tl_load_wide(from + TL_WIDTH));
+}
 
-	for (i = job->rows.first; i < job->rows.end; i++) {
-		const float *x = input_row(job, i) +
-				 (column * stride - window->pad_columns);
-		const float *w = job->weights + (size_t)i * across;
+/* A row of taps on columns, and on as many more behind them where `two` */
+static inline __attribute__((always_inline)) void
+meet(const float *x, const float *w, uint32_t dilation, uint32_t stride,
+     uint32_t across, bool two, tl_wide sums[2])
+{
+	uint32_t j = 0;
 
 #pragma GCC unroll 3
-		for (j = 0; j < across; j++) {
-			sum += tl_gather(x, stride) * w[j];
-			if (quads == 2)
-				more += tl_gather(x + 4 * stride, stride) *
-					w[j];
-			x += window->dilation_columns;
-		}
+	for (j = 0; j < across; j++, x += dilation) {
+		sums[0] += every(x, stride) * w[j];
+		if (two)
+			sums[1] += every(x + TL_WIDTH * stride, stride) * w[j];
 	}
-	tl_store(y + column, sum);
-	if (quads == 2)
-		tl_store(y + column + TL_HALF, more);
+}
+
+/* `all`: three rows of three taps, `w`, none of which lies on padding */
+static inline __attribute__((always_inline)) void
+make(const struct job *job, const float w[9], uint32_t column, uint32_t stride,
+     bool all, bool two, float *y)
+{
+	const struct tl_window *window = &job->filter->window;
+	uint32_t dilation = window->dilation_columns;
+	uint32_t across = window->kernel_columns;
+	uint32_t at = column * stride;
+	tl_wide sums[2] = { { 0.0f } };
+	uint32_t i = 0;
+
+	sums[0] += job->bias;
+	sums[1] = sums[0];
+	if (all) {
+		meet(job->row[0] + at, w, 1, stride, 3, two, sums);
+		meet(job->row[1] + at, w + 3, 1, stride, 3, two, sums);
+		meet(job->row[2] + at, w + 6, 1, stride, 3, two, sums);
+	} else {
+		for (i = job->rows.first; i < job->rows.end; i++)
+			meet(job->row[i] + at,
+			     job->weights + (size_t)i * across, dilation,
+			     stride, across, two, sums);
+	}
+	tl_store_wide(y, sums[0]);
+	if (two)
+		tl_store_wide(y + TL_WIDTH, sums[1]);
 }
 
 static inline __attribute__((always_inline)) void
-many(const struct job *job, uint32_t column, uint32_t quads, float *y)
+make_columns(const struct job *job, uint32_t stride, bool all, float *y)
 {
-	uint32_t stride = job->filter->window.stride_columns;
-	uint32_t across = job->filter->window.kernel_columns;
-
-	if (stride == 1 && across == 3)
-		inner(job, column, 1, 3, quads, y);
-	else if (stride == 2 && across == 3)
-		inner(job, column, 2, 3, quads, y);
-	else
-		inner(job, column, stride, across, quads, y);
-}
-
-static void make_row(const struct job *job, float *y, uint32_t width)
-{
-	uint32_t from = job->from;
-	uint32_t to = job->to;
+	uint32_t count = job->columns;
+	float some[TL_WIDTH];
+	float w[9] = { 0.0f };
 	uint32_t column = 0;
 
-	for (column = 0; column < from; column++)
-		y[column] = single(job, column);
-	for (column = from; column + 2 * TL_HALF <= to; column += 2 * TL_HALF)
-		many(job, column, 2, y);
-	for (; column + TL_HALF <= to; column += TL_HALF)
-		many(job, column, 1, y);
-	if (column < to)
-		many(job, to - TL_HALF, 1, y);
-	for (column = to; column < width; column++)
-		y[column] = single(job, column);
+	/* Copies stay in registers: no store can change them */
+	if (all)
+		memcpy(w, job->weights, sizeof(w));
+	if (count < TL_WIDTH) {
+		make(job, w, 0, stride, all, false, some);
+		copy(y, some, count);
+		return;
+	}
+	for (; column + 2 * TL_WIDTH <= count; column += 2 * TL_WIDTH)
+		make(job, w, column, stride, all, true, y + column);
+	for (; column < count; column += TL_WIDTH) {
+		/* What is left, and some again: cheaper than one by one */
+		if (column + TL_WIDTH > count)
+			column = count - TL_WIDTH;
+		make(job, w, column, stride, all, false, y + column);
+	}
+}
+
+static void make_row(struct job *job, float *y)
+{
+	const struct tl_window *window = &job->filter->window;
+	uint32_t dilation = window->dilation_rows;
+	uint32_t first = job->rows.first;
+	uint32_t row = (uint32_t)(job->rows.start + (int64_t)first * dilation);
+	uint32_t slot = row % job->slots;
+	bool all = job->three && job->rows.end - first == 3;
+	uint32_t i = 0;
+
+	for (i = first; i < job->rows.end; i++, row += dilation) {
+		job->row[i] = hold(job, row, slot);
+		slot += dilation;
+		if (slot >= job->slots)
+			slot -= job->slots;
+	}
+	if (all && window->stride_columns == 1)
+		make_columns(job, 1, true, y);
+	else if (window->stride_columns == 1)
+		make_columns(job, 1, false, y);
+	else if (all)
+		make_columns(job, 2, true, y);
+	else
+		make_columns(job, 2, false, y);
+}
+
+/* Columns that are made at a time; none where windows or strides are too large */
+static uint32_t choose_columns(struct job *job, uint32_t width)
+{
+	const struct tl_window *window = &job->filter->window;
+	uint32_t stride = window->stride_columns;
+	uint64_t rows = (uint64_t)(window->kernel_rows - 1) *
+			window->dilation_rows + 1;
+	uint64_t reach = (uint64_t)(window->kernel_columns - 1) *
+			 window->dilation_columns;
+	uint64_t most = 0;
+
+	if (stride > 2 || rows > SLOTS || reach + 2 * TL_WIDTH >= ROOM / rows)
+		return 0;
+	most = (ROOM / rows - TL_WIDTH - reach - 1) / stride + 1;
+	if (most < TL_WIDTH)
+		return 0;
+	if (most > width)
+		most = width;
+	job->slots = (uint32_t)rows;
+	job->length = (uint32_t)(((most < TL_WIDTH ? TL_WIDTH : most) - 1) *
+				 stride + reach + 1 + TL_WIDTH);
+
+	return (uint32_t)most;
+}
+
+/* What rows are held for the next columns, and the zeros around them */
+static void choose_numbers(struct job *job)
+{
+	const struct tl_window *window = &job->filter->window;
+	int64_t start = (int64_t)job->column * window->stride_columns -
+			window->pad_columns;
+	int64_t end = start + job->length;
+
+	job->from = start > 0 ? (uint32_t)start : 0;
+	if (end > job->x->width)
+		end = job->x->width;
+	job->count = end > job->from ? (uint32_t)(end - job->from) : 0;
+	job->before = job->count ? (uint32_t)(job->from - start) : 0;
+	memset(job->held, 0, job->slots * job->length * sizeof(float));
+}
+
+static void make_channel(struct job *job, const struct tl_view *y,
+			 const struct tl_part *part)
+{
+	uint32_t row = 0;
+	uint32_t i = 0;
+
+	for (i = 0; i < job->slots; i++)
+		job->row_in[i] = -1;
+	for (row = part->row; row < part->row_end; row++) {
+		float *to = tl_row(y, job->channel, row) + job->column;
+
+		job->rows = tl_taps_of_row(&job->filter->window, row);
+		make_row(job, to);
+	}
 }
 
 void tl_depthwise(const struct tl_filter *filter, const struct tl_view *x,
 		  const struct tl_view *y, const struct tl_part *part)
 {
-	uint32_t taps = filter->window.kernel_rows *
-			filter->window.kernel_columns;
-	struct job job = { .filter = filter, .x = x };
-	uint32_t row = 0;
+	const struct tl_window *window = &filter->window;
+	uint32_t taps = window->kernel_rows * window->kernel_columns;
+	uint32_t most = 0;
+	struct job job;
 
-	tl_columns_inside(&filter->window, x->width, y->width, &job.from,
-			  &job.to);
-	if (job.to - job.from < TL_HALF)
-		job.from = job.to = y->width;
-	for (job.channel = part->channel; job.channel < part->channel_end;
-	     job.channel++) {
-		uint32_t index = job.channel - part->channel;
-
-		job.weights = filter->weights + (size_t)index * taps;
-		job.bias = filter->bias ? filter->bias[index] : 0.0f;
-		for (row = part->row; row < part->row_end; row++) {
-			job.rows = tl_taps_of_row(&filter->window, row);
-			make_row(&job, tl_row(y, job.channel, row), y->width);
+	/* What rows are held in is left as it is here */
+	job.filter = filter;
+	job.x = x;
+	job.three = window->kernel_rows == 3 && window->kernel_columns == 3 &&
+		    window->dilation_columns == 1;
+	most = choose_columns(&job, y->width);
+	if (!most) {
+		tl_conv(filter, x, y, part);
+		return;
+	}
+	for (job.column = 0; job.column < y->width;
+	     job.column += job.columns) {
+		job.columns = y->width - job.column;
+		if (job.columns > most)
+			job.columns = most;
+		choose_numbers(&job);
+		job.weights = filter->weights;
+		for (job.channel = part->channel;
+		     job.channel < part->channel_end; job.channel++) {
+			job.bias = 0.0f;
+			if (filter->bias)
+				job.bias += filter->bias[job.channel -
+							 part->channel];
+			make_channel(&job, y, part);
+			job.weights += taps;
 		}
 	}
 }

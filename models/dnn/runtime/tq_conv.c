@@ -99,54 +99,21 @@ inner(const struct job *job, uint32_t column, uint32_t stride, uint32_t across,
 	}
 }
 
-/* All lanes, one column, padding or not */
-static void single(const struct job *job, uint32_t column, struct tq_sums *sums)
-{
-	const struct tl_window *window = &job->filter->window;
-	uint32_t taps = window->kernel_rows * window->kernel_columns;
-	struct tl_taps columns = tl_taps_of_column(window, column,
-						   job->in_width);
-	struct tq_sums sum = *sums;
-	size_t plane = plane_of(job->x);
-	uint32_t i = 0;
-	uint32_t c = 0;
-	uint32_t j = 0;
-
-	for (i = job->rows.first; i < job->rows.end; i++) {
-		const uint8_t *x = input_row(job, i);
-		const int8_t *v = job->weights + TL_LANES *
-				  ((size_t)i * window->kernel_columns);
-
-		for (c = 0; c < job->filter->in_channels; c++, x += plane)
-		for (j = columns.first; j < columns.end; j++) {
-			uint8_t byte = x[columns.start + (int64_t)j *
-					 window->dilation_columns];
-
-			tq_add_products(&sum,
-					tq_load_weights(v + TL_LANES *
-						((size_t)c * taps + j)),
-					tq_all((int16_t)tq_centred(&job->centre,
-								   byte)));
-		}
-	}
-	*sums = sum;
-}
-
-/* As single(), for fewer lanes */
-static void some_lanes(const struct job *job, uint32_t column,
-		       struct tq_sums *sums)
+/* One column, padding or not, of any number of lanes */
+static void put_single(const struct job *job, uint8_t *rows[TL_LANES],
+		       uint32_t column)
 {
 	const struct tl_window *window = &job->filter->window;
 	struct tl_taps columns = tl_taps_of_column(window, column,
 						   job->in_width);
+	struct tq_sums sums = job->bias;
 	size_t plane = plane_of(job->x);
-	uint32_t lanes[TL_LANES];
+	uint8_t bytes[TL_LANES] = { 0 };
 	uint32_t lane = 0;
 	uint32_t i = 0;
 	uint32_t c = 0;
 	uint32_t j = 0;
 
-	memcpy(lanes, sums, sizeof(lanes));
 	for (i = job->rows.first; i < job->rows.end; i++)
 	for (c = 0; c < job->filter->in_channels; c++)
 	for (j = columns.first; j < columns.end; j++) {
@@ -158,23 +125,13 @@ static void some_lanes(const struct job *job, uint32_t column,
 					   x[columns.start + (int64_t)j *
 					     window->dilation_columns]);
 
-		for (lane = 0; lane < job->lanes; lane++)
-			lanes[lane] += (uint32_t)(value * v[lane]);
+		if (job->lanes < TL_LANES) {
+			memcpy(bytes, v, job->lanes);
+			v = (const int8_t *)bytes;
+		}
+		tq_add_products(&sums, tq_load_weights(v),
+				tq_all((int16_t)value));
 	}
-	memcpy(sums, lanes, sizeof(lanes));
-}
-
-static void put_single(const struct job *job, uint8_t *rows[TL_LANES],
-		       uint32_t column)
-{
-	struct tq_sums sums = job->bias;
-	uint8_t bytes[TL_LANES];
-	uint32_t lane = 0;
-
-	if (job->lanes == TL_LANES)
-		single(job, column, &sums);
-	else
-		some_lanes(job, column, &sums);
 	tq_result(&job->range, &sums, &job->multipliers, bytes);
 	for (lane = 0; lane < job->lanes; lane++)
 		rows[lane][column] = bytes[lane];
