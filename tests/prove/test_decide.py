@@ -8,7 +8,7 @@ import pytest
 import z3
 
 from tessera.prove import decide as decide_module
-from tessera.prove.decide import FIRST_TRY, LARGE, Query, decide
+from tessera.prove.decide import FEW_CASES, FIRST_TRY, LARGE, Query, decide
 from tessera.prove.ground import ground
 from tessera.prove.nodes import count_nodes
 from tessera.prove.solver import Answer, fresh_context
@@ -70,11 +70,37 @@ def test_nodes_that_are_shared_count_once() -> None:
     assert count_nodes([]) == 0
 
 
-def test_a_small_question_is_split_after_a_first_try(
+def test_a_small_question_of_few_cases_is_split_at_once(
     words: _Words, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = _limits(monkeypatch, _query(words, 10), 20_000_000)
-    assert seen == [FIRST_TRY, 20_000_000 - FIRST_TRY]
+    asked: list[list[str]] = []
+
+    def fail(formulas: list[z3.ExprRef], limit: int, _seed: int) -> Answer:
+        asked.append([str(f) for f in formulas])
+        return Answer("unsat", 0.0, limit // 4)
+
+    monkeypatch.setattr(decide_module, "solve", fail)
+    monkeypatch.setattr(decide_module, "contradicts_at_once", lambda _formulas: False)
+    assert decide(_query(words, 10), 20_000_000).status == "unsat"
+    same, distinct = asked
+    assert "Not(marked(a))" in same
+    assert "a != b" in distinct or "b != a" in distinct
+
+
+def test_a_small_question_of_many_cases_is_tried_first(
+    words: _Words, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seven things that an action names and one of the goal: 128 cases."""
+    thing = words.a.sort()
+    touched = tuple(z3.Const(f"t{i}", thing) for i in range(7))
+    query = Query(
+        tuple(words.marked(t) for t in touched),
+        (z3.Not(words.marked(words.b)),),
+        touched,
+        (words.b,),
+    )
+    assert 2 ** len(touched) > FEW_CASES
+    assert _limits(monkeypatch, query, 20_000_000)[0] == FIRST_TRY
 
 
 def test_a_large_question_is_given_half_before_it_is_split(

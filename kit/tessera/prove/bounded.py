@@ -17,7 +17,8 @@ from tessera.lang import typed as t
 from tessera.lang.types import BOOL, IntType, SortType
 from tessera.lang.walk import walk
 from tessera.model.script import Event, Script, Value, World
-from tessera.prove.encode import Encoder, Env, Lookup, State, has_quantifier
+from tessera.prove.encode import Encoder, Env, Lookup, State
+from tessera.prove.nodes import has_quantifier
 from tessera.prove.solver import DEFAULT_LIMIT, configure, fresh_context, spent
 from tessera.prove.terms import Sorts, Term, arithmetic
 from tessera.prove.tidy import in_order

@@ -8,6 +8,7 @@ Non-goals: building the query (see `tessera.prove.induct`).
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,11 @@ from tessera.prove.solver import DEFAULT_LIMIT, Answer, contradicts_at_once, sol
 from tessera.prove.terms import Term
 
 FIRST_TRY = 150_000
-"""Resource units before a split is tried."""
+"""Resource units before a split is tried, where it would make many cases."""
+
+FEW_CASES = 64
+"""Up to so many cases a question is split at once. Most that are split have two or four, of which
+simplifying alone decides half: trying the whole first cost more than all its cases."""
 
 LARGE = 4096
 """Distinct nodes of a question from which on each part of a split costs about as much as the whole:
@@ -54,6 +59,15 @@ class Split:
     term: Term
     values: tuple[Term, ...]
     same_or_not: bool
+
+    @property
+    def cases(self) -> int:
+        """How many cases it makes."""
+        return len(self.values) + self.same_or_not
+
+
+def _cases(splits: Sequence[Split]) -> int:
+    return math.prod(split.cases for split in splits)
 
 
 def decide(
@@ -96,9 +110,11 @@ class _Budget:
         self.reason = ""
         self.large = False
 
-    def first_try(self, left: int) -> int:
-        """What a question is given before it is split."""
-        return max(1, left // 2) if self.large else min(FIRST_TRY, left)
+    def first_try(self, left: int, splits: Sequence[Split]) -> int:
+        """What a question is given before it is split; nothing: split it at once."""
+        if self.large:
+            return max(1, left // 2)
+        return 0 if _cases(splits) <= FEW_CASES else min(FIRST_TRY, left)
 
     def solve(self, formulas: Sequence[Term], splits: Sequence[Split]) -> str:
         """The status of a case; a satisfiable or unknown part decides the whole."""
@@ -108,12 +124,13 @@ class _Budget:
             return "unknown"
         if contradicts_at_once(formulas):
             return "unsat"
-        share = self.first_try(left) if splits else left
-        answer = solve(formulas, share, self.seed)
-        self.spent += answer.resource
-        if answer.status != "unknown" or not splits:
-            self.reason = answer.reason
-            return answer.status
+        share = self.first_try(left, splits) if splits else left
+        if share:
+            answer = solve(formulas, share, self.seed)
+            self.spent += answer.resource
+            if answer.status != "unknown" or not splits:
+                self.reason = answer.reason
+                return answer.status
         for case in _branches(formulas, splits[0]):
             status = self.solve(case, splits[1:])
             if status != "unsat":

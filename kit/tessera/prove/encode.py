@@ -14,6 +14,7 @@ import z3
 
 from tessera.lang import typed as t
 from tessera.lang.types import EnumType, IntType, NatType, Type
+from tessera.prove.nodes import has_quantifier
 from tessera.prove.terms import Sorts, Term, arithmetic, is_exact, resize
 
 Lookup = Callable[[tuple[Term, ...]], Term]
@@ -338,16 +339,3 @@ class Encoder:
         if isinstance(expr.left.type, IntType) and expr.op not in ("==", "!="):
             parts.append(is_exact(expr.op, self.term(expr.left, env), self.term(expr.right, env)))
         return z3.And(parts)
-
-
-def has_quantifier(term: Term) -> bool:
-    """Whether a quantifier stands anywhere in a term."""
-    todo, seen = [term], set()
-    while todo:
-        node = todo.pop()
-        if z3.is_quantifier(node):
-            return True
-        if node.get_id() not in seen:
-            seen.add(node.get_id())
-            todo.extend(node.children())
-    return False

@@ -126,3 +126,18 @@ def count_nodes(formulas: Iterable[Term]) -> int:
         seen.update(new)
         todo.extend(new)
     return len(seen)
+
+
+def has_quantifier(term: Term) -> bool:
+    """Whether a quantifier stands anywhere in a term of the present context."""
+    nodes = Nodes(z3.main_ctx())
+    todo = [address(term)]
+    seen = set(todo)
+    while todo:
+        node = nodes.node(todo.pop())
+        if node.kind == QUANTIFIER:
+            return True
+        new = [part for part in node.parts if part not in seen]
+        seen.update(new)
+        todo.extend(new)
+    return False

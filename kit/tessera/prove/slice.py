@@ -22,7 +22,7 @@ from typing import Any
 
 from tessera.errors import Span
 from tessera.lang import typed as t
-from tessera.lang.types import BOOL, IntType
+from tessera.lang.types import BOOL, EnumType, IntType
 from tessera.lang.walk import walk
 from tessera.prove.engine import Question
 from tessera.prove.tasks import CROSS, Settings, Task
@@ -197,12 +197,19 @@ class Slicer:
         actions = tuple(actions)
         written = {s.var for a in actions for s in a.body if isinstance(s, t.Update)}
         written |= {s.var for s in init if isinstance(s, t.Update)}
+        consts = {n: c for n, c in bare.consts.items() if ("const", n) in used}
+        variables = {n: v for n, v in bare.vars.items() if ("var", n) in used or n in written}
+        functions = {n: f for n, f in bare.functions.items() if ("function", n) in used}
+        declared: list[t.Const | t.Var | t.Function] = [*consts.values(), *variables.values()]
+        declared += functions.values()
+        enums = _enums_of(declared, actions) | {n for kind, n in used if kind == "enum"}
         return replace(
             bare,
-            consts={n: c for n, c in bare.consts.items() if ("const", n) in used},
+            enums={n: e for n, e in bare.enums.items() if n in enums},
+            consts=consts,
             params={n: p for n, p in bare.params.items() if ("param", n) in used},
-            vars={n: v for n, v in bare.vars.items() if ("var", n) in used or n in written},
-            functions={n: f for n, f in bare.functions.items() if ("function", n) in used},
+            vars=variables,
+            functions=functions,
             init=init,
             actions=actions,
             properties=props,
@@ -250,6 +257,10 @@ class Slicer:
         if known is None:
             found: set[Name] = set()
             for node in walk(expr):
+                if isinstance(node.type, EnumType):
+                    found.add(("enum", node.type.name))
+                if isinstance(node, t.Quant):
+                    found |= {("enum", n) for n in _enum_names(node.binders)}
                 if isinstance(node, t.Apply):
                     found.add(("function" if node.kind == "policy" else node.kind, node.name))
                 elif isinstance(node, t.Succeeds):
@@ -339,6 +350,28 @@ def _bare(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: _bare(value) for key, value in node.items()}
     return node
+
+
+_Typed = t.Binder | t.Const | t.Var | t.Function
+"""What has a type of its own."""
+
+
+def _enum_names(items: Iterable[_Typed]) -> set[str]:
+    return {item.type.name for item in items if isinstance(item.type, EnumType)}
+
+
+def _enums_of(
+    declared: Iterable[t.Const | t.Var | t.Function], actions: Iterable[t.Action]
+) -> set[str]:
+    """The enumerations that declarations name; the order of classes is always there."""
+    out = {"class"}
+    for item in declared:
+        out |= _enum_names((item, *item.params))
+    for action in actions:
+        chosen = [s.binder for s in action.body if isinstance(s, t.Choose)]
+        updated = [b for s in action.body if isinstance(s, t.Update) for b in s.binders]
+        out |= _enum_names((*action.params, *chosen, *updated))
+    return out
 
 
 def _vars(names: frozenset[Name]) -> frozenset[str]:
