@@ -177,3 +177,15 @@ def test_digits_on_the_patched_system(
     tops = [one[0]["class"] for one in told["top"]]
     assert (np.array(tops) == digits.held_out()[1][:4]).sum() == told["right"]
     assert told["figures"]["heap_peak"] <= told["figures"]["data_bytes"]
+
+
+@pytest.mark.guest
+def test_sealed_digits_on_the_patched_system(
+    guest_tools: toolchain.Toolchain, key: Path, tmp_path: Path
+) -> None:
+    words = ["--digits", "--count", "2", "--budget", "64KiB", "--key", key, "--compare", "--json"]
+    done = tessera("lenet_digits", *words, "--sealed-io", "--logs", tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["sealed_io"] is True
+    assert told["agreement"]["holds"] is True

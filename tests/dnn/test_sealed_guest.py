@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +15,10 @@ import sealed_ta
 
 from tessera.dnn import digits, reference
 from tessera.errors import TesseraError
-from tessera.guest import build, qemu, sealed
+from tessera.guest import build, qemu, sealed, toolchain
+from tessera.guest.optee import Crypto
 from tessera.guest.scenarios.residue import search, windows
+from tessera.package import user_data
 from tessera.package.file import open_sealed, to_bytes
 from tessera.package.seal import package_key
 
@@ -22,6 +27,14 @@ IMAGES = 3
 SPARE = 4 << 20
 RAM_BASE, RAM_SIZE, RAM_STEP = 0x40000000, qemu.MEMORY_MIB << 20, 64 << 20
 KEY_WORDS = 8
+SIZES = (256, 40)
+"""Bytes of an input and an output."""
+IO = sum(SIZES)
+USER = sealed.User(
+    hashlib.sha256(b"a user of tests").digest(),
+    user_data.binding_of(sealed_ta.MASTER, sealed_ta.package(2).identity, 2),
+    SIZES[0],
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +44,14 @@ def contents() -> tuple[bytes, ...]:
 
 
 @pytest.fixture(scope="module")
+def fast_build(guest_tools: toolchain.Toolchain) -> build.Build:
+    """OP-TEE with the cryptography that `tessera run` takes, else as it is."""
+    return build.build(crypto=Crypto.EXTENSIONS)
+
+
+@pytest.fixture(scope="module")
 def device(
-    unpatched_build: build.Build,
+    fast_build: build.Build,
     contents: tuple[bytes, ...],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[sealed.Device]:
@@ -41,19 +60,37 @@ def device(
     swapped = sealed_ta.changed(package, len(package.blocks) - 1, package.blocks[-2])
     manifest = open_sealed(package, sealed_ta.MASTER, "test")[0].manifest
     # A heap that is larger than it must be: only a peak above that of the boot can be told.
-    needs = sealed.Needs(manifest.arena + SPARE, manifest.chunk, len(contents[0]))
+    needs = sealed.Needs(manifest.arena + SPARE, manifest.chunk, len(contents[0]), IO)
     images = digits.held_out()[0][:IMAGES].astype("<f4")
     more = {
         "/data/old.tsp": to_bytes(old),
         "/data/swapped.tsp": to_bytes(swapped),
         "/data/one.raw": images[:1].tobytes(),
+        "/data/noise.tsin": USER.seal(noise()),
     }
     with sealed.boot(
-        *(unpatched_build, to_bytes(package), needs, sealed_ta.MASTER, images.tobytes()),
+        *(fast_build, to_bytes(package), needs, sealed_ta.MASTER, images.tobytes()),
         more=more,
+        user=USER.key,
         log_folder=tmp_path_factory.mktemp("sealed"),
     ) as made:
-        yield made
+        yield replace(made, sealed=False)
+
+
+def noise() -> bytes:
+    """Inputs that nobody else has."""
+    drawn = np.random.default_rng(7).random((IMAGES, SIZES[0] // 4))
+    return drawn.astype("<f4").tobytes()
+
+
+def test_the_core_has_what_was_asked_for(
+    fast_build: build.Build, unpatched_build: build.Build
+) -> None:
+    """OP-TEE's own settings turn the single ciphers on."""
+    for one, wanted in ((fast_build, True), (unpatched_build, False)):
+        lines = (one.dir / "conf.mk").read_text().splitlines()
+        for name in ("AES_ARM_CE", "SHA256_ARM_CE", "WITH_CE"):
+            assert (f"CFG_CRYPTO_{name}=y" in lines) == wanted
 
 
 def memory(device: sealed.Device) -> tuple[bytes, list[bytes]]:
@@ -99,6 +136,49 @@ def test_nothing_is_left_and_nothing_leaks(
         assert not any(piece in part for piece in (*pieces[::16], key, words))
 
 
+def test_sealed_inputs_and_outputs_are_seen_by_nobody(device: sealed.Device) -> None:
+    """While the session is open they are in secure RAM at most, and later nowhere; the user's key
+    and the keys made of it as little."""
+    given = noise()
+    run = "tessera_sealed run-sealed /data/package.tsp /tmp/user.wrap /data/noise.tsin /tmp/noise"
+    hold = f"{run} --hold-open 25"
+    device.guest.run("rm -f /tmp/hold /tmp/held")
+    device.guest.run(f"(({hold}) >/tmp/hold 2>&1; echo $? >/tmp/held) </dev/null >/dev/null 2>&1 &")
+    wait(device, "cat /tmp/hold", "holding")
+    live, normal = memory(device)
+    wait(device, "cat /tmp/held", r"^0$")
+    after, later = memory(device)
+    sealed_inputs = USER.seal(given)
+    out = device.guest.read_file("/tmp/noise")
+    made = device.guest.read_file("/data/noise.tsin")
+    opened = USER.open(out, made)
+    got = np.frombuffer(opened, "<f4").reshape(IMAGES, -1)
+    wanted = reference.run(digits.model(), np.frombuffer(given, "<f4").reshape(IMAGES, -1))
+    assert np.abs(got - wanted).max() <= 1e-4
+    batch = user_data.read_batch(made, "inputs")
+    assert batch.batch != user_data.read_batch(sealed_inputs, "inputs").batch
+    label = b"tessera-input-1" + batch.binding + batch.batch
+    key = hmac.digest(USER.key, label, hashlib.sha256)
+    words = b"".join(key[4 * n : 4 * n + 4][::-1] for n in range(KEY_WORDS))
+    pieces = [given[at : at + 32] for at in range(0, len(given), 32)]
+    pieces += [one.tobytes() for one in got]
+    secrets = {"user's key": USER.key, "input key": key, "its words": words}
+    secrets |= {f"piece {number}": one for number, one in enumerate(pieces)}
+    places = {"secure": after}
+    places |= {f"normal {k}": one for k, one in enumerate((*normal, *later))}
+    # The search finds what is there: the last input in the TA, and what it is sealed as, outside
+    assert given[-SIZES[0] : -SIZES[0] + 32] in live
+    assert any(made[64:96] in part for part in normal)
+    found = [(a, b) for a, one in secrets.items() for b, place in places.items() if one in place]
+    assert found == []
+
+
+def test_abuse_of_sealed_inputs(device: sealed.Device) -> None:
+    words = "abuse-sealed /data/package.tsp /tmp/user.wrap /data/noise.tsin"
+    told = device.do(f"tessera_sealed {words}")
+    assert told.splitlines()[-1] == "80 cases, 0 surprises"
+
+
 def wait(device: sealed.Device, command: str, pattern: str) -> None:
     """Repeat a guest command until its output matches."""
     deadline = time.monotonic() + 300
@@ -130,7 +210,7 @@ def test_answers_and_figures(device: sealed.Device) -> None:
 def test_the_heap_is_not_larger_than_it_must_be(device: sealed.Device) -> None:
     """What lies beside arena, chunks and manifest is for handles and the last page."""
     figures = sealed.parse_figures(device.infer())[0]
-    unused = figures["data_bytes"] - SPARE - figures["heap_peak"]
+    unused = figures["data_bytes"] - SPARE - IO - figures["heap_peak"]
     assert 0 <= unused < sealed.BESIDE + sealed.PAGE
 
 
@@ -148,4 +228,4 @@ def test_a_block_in_the_place_of_another(device: sealed.Device) -> None:
 
 def test_abuse(device: sealed.Device) -> None:
     told = device.do("tessera_sealed abuse /data/package.tsp /data/one.raw --cases 12 --seed 5")
-    assert told.splitlines()[-1] == "200 cases, 12 sequences of seed 5, 0 surprises"
+    assert told.splitlines()[-1] == "224 cases, 12 sequences of seed 5, 0 surprises"

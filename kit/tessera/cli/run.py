@@ -63,6 +63,13 @@ def run(
             "layers in memory, im2col, three loops; memory, instructions, time, answers.",
         ),
     ] = False,
+    sealed_io: Annotated[
+        bool,
+        typer.Option(
+            "--sealed-io",
+            help="Inputs and outputs encrypted, too, with a user's key that is drawn for the run.",
+        ),
+    ] = False,
     unpatched: Annotated[
         bool, typer.Option("--unpatched", help="OP-TEE as it is, without the memory policy.")
     ] = False,
@@ -100,6 +107,7 @@ def run(
         compress,
         compare,
         baseline,
+        sealed_io,
     )
     inputs = run_network.Inputs(tuple(image or ()), digits, raw, count)
     with progress() as say:

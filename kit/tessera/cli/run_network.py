@@ -6,6 +6,7 @@ Non-goals: options (`run`).
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +30,8 @@ from tessera.package.file import open_sealed, parse, to_bytes
 from tessera.package.keys import read_key
 from tessera.package.manifest import Manifest, Side, family_of
 from tessera.package.pack import Packing, pack
-from tessera.package.seal import seal
+from tessera.package.seal import KEY_BYTES, seal
+from tessera.package.user_data import binding_of
 from tessera.plan import graph_load
 from tessera.plan.graph import Graph
 from tessera.plan.network import plan_network
@@ -53,6 +55,7 @@ class Asked:
     compress: bool
     compare: bool
     baseline: bool = False
+    sealed_io: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Package:
     contents: Contents
     graph: Graph | None
     floats: Graph | None
+    sealed_io: bool = False
 
     @property
     def manifest(self) -> Manifest:
@@ -86,7 +90,18 @@ class Package:
     def needs(self) -> sealed.Needs:
         """What it asks of the TA's heap."""
         manifest = self.manifest
-        return sealed.Needs(manifest.arena, manifest.chunk, len(manifest.to_bytes()))
+        data = answers.total(manifest.inputs) + answers.total(manifest.outputs)
+        size = len(manifest.to_bytes())
+        return sealed.Needs(manifest.arena, manifest.chunk, size, data if self.sealed_io else 0)
+
+    def user(self, master: bytes) -> sealed.User | None:
+        """Somebody with a key of their own, where inputs and outputs are sealed."""
+        if not self.sealed_io:
+            return None
+        found = parse(self.data, "package")
+        binding = binding_of(master, found.identity, found.version)
+        size = answers.total(self.manifest.inputs)
+        return sealed.User(secrets.token_bytes(KEY_BYTES), binding, size)
 
     @property
     def names(self) -> bool:
@@ -119,6 +134,7 @@ class Shown:
             "patched": ran.patched,
             "device": ran.device.hex(),
             "inferences": len(self.values),
+            "sealed_io": self.package.sealed_io,
             "figures": ran.figures,
             "microseconds": list(ran.microseconds),
             "log": ran.log,
@@ -173,6 +189,8 @@ class Shown:
             f"blocks    {figures['blocks']:,}, {figures['bytes']:,} bytes decrypted in "
             f"{figures['steps']:,} calls, for {times} inference{'s' if times > 1 else ''}",
         ]
+        if self.package.sealed_io:
+            lines.append("sealed    inputs and outputs, too: in the clear only here and in the TA")
         if ran.pool is not None:
             took = "booting took more" if ran.taken is None else f"{ran.taken:,} taken"
             lines.append(
@@ -224,7 +242,7 @@ def run(
     _consistent(asked, inputs)
     master = read_key(key)
     progress("packing")
-    package = _package(asked, master)
+    package = replace(_package(asked, master), sealed_io=asked.sealed_io)
     given = _values(package.manifest.inputs, inputs)
     labels = tuple(int(n) for n in digits.held_out()[1][: len(given)]) if inputs.digits else ()
     judge, both = None, None
@@ -239,6 +257,7 @@ def run(
         crypto=crypto,
         progress=progress,
         log_folder=logs,
+        user=package.user(master),
     )
     values = answers.split(ran.outputs, package.manifest.outputs)
     agreement = None

@@ -21,7 +21,8 @@ from tessera.guest import cache, claim, machine, process, ta, toolchain
 from tessera.guest.build import Build, build
 from tessera.guest.optee import Crypto
 from tessera.lang import load
-from tessera.package.wrap import wrap
+from tessera.package import user_data
+from tessera.package.wrap import USER, wrap
 
 UUID = "5d0e7b31-a94c-4f26-8b17-3c62f904d5ae"
 PAGE = 4096
@@ -43,6 +44,7 @@ lies in one piece, so it is there or nowhere."""
 SECONDS = 1800.0
 _FOLDER = "models/dnn/sealed"
 _PACKAGE, _INPUTS, _OUTPUTS = "/data/package.tsp", "/data/inputs.raw", "/tmp/outputs.raw"
+_USER = "/tmp/user.wrap"
 _SAID = "/tmp/said"
 _QUIET = "echo 0 >/proc/sys/kernel/soft_watchdog"
 _INFERENCE_TA = re.compile(r'^( *)ta "[0-9a-f-]{36}".*$', re.MULTILINE)
@@ -56,22 +58,43 @@ _MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """Bytes that a package asks of the TA's heap: arena, largest block, manifest."""
+    """Bytes that a package asks of the TA's heap: arena, largest block, manifest; and `io`, the
+    inputs and outputs of an inference where they are sealed."""
 
     arena: int
     chunk: int
     manifest: int
+    io: int = 0
 
     @property
     def heap(self) -> int:
         """TA_DATA_SIZE: whole pages."""
-        need = self.arena + 2 * self.chunk + self.manifest + BESIDE
+        need = self.arena + 2 * self.chunk + self.manifest + self.io + BESIDE
         return -(-need // PAGE) * PAGE
 
     @property
     def reserve(self) -> int:
         """What the policy keeps for inference: all of the TA, whole MiB."""
         return max(LEAST_RESERVE, -(-(self.heap + ELSE) // MIB) * MIB)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Whoever seals inputs and opens outputs; `size`: bytes of the inputs of one inference."""
+
+    key: bytes
+    binding: bytes  # of the package, see `tessera.package.user_data`
+    size: int
+
+    def seal(self, inputs: bytes) -> bytes:
+        """The file of these inputs, one inference after the other."""
+        pieces = [inputs[at : at + self.size] for at in range(0, len(inputs), self.size)]
+        return user_data.seal_inputs(pieces, self.key, self.binding)
+
+    def open(self, outputs: bytes, sealed_inputs: bytes) -> bytes:
+        """The outputs, one inference after the other. Raises `TesseraError`."""
+        batch = user_data.read_batch(sealed_inputs, "sealed inputs")
+        return b"".join(user_data.open_outputs(outputs, batch, self.key, "sealed outputs"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +134,15 @@ class Device:
     signed: Path  # the TA
     needs: Needs
     before: Pool | None = None  # the page pool before the first session
+    sealed: bool = False  # inputs and outputs, by a user's key
 
     def infer(self, more: str = "", timeout: float = SECONDS) -> str:
         """Run the package on its inputs; what the client printed.
 
         Raises `TesseraError` when the TA refuses.
         """
-        command = f"tessera_sealed run {_PACKAGE} {_INPUTS} {_OUTPUTS} {more}"
+        how = f"run-sealed {_PACKAGE} {_USER}" if self.sealed else f"run {_PACKAGE}"
+        command = f"tessera_sealed {how} {_INPUTS} {_OUTPUTS} {more}"
         return self.do(command, timeout)
 
     def do(self, command: str, timeout: float = SECONDS) -> str:
@@ -208,10 +233,11 @@ def boot(
     more: Mapping[str, bytes] | None = None,
     name: str = "sealed",
     log_folder: Path = machine.LOG_FOLDER,
+    user: bytes | None = None,
 ) -> Iterator[Device]:
     """A guest with the package, the inputs and the TA for them, which is given the owner's key.
 
-    `more`: further files, guest path to content.
+    `more`: further files, guest path to content. `user`: the key of whoever sealed the inputs.
 
     Raises `TesseraError` when a compiler fails or the TA refuses the key.
     """
@@ -233,11 +259,12 @@ def boot(
         log_folder=log_folder,
         counting=counting,
     ) as guest:
-        yield provision(Device(guest, b"", signed, needs), master)
+        yield provision(Device(guest, b"", signed, needs), master, user)
 
 
-def provision(device: Device, master: bytes) -> Device:
-    """Read the device's public key, wrap the owner's key for it, and install it.
+def provision(device: Device, master: bytes, user: bytes | None = None) -> Device:
+    """Read the device's public key, wrap the owner's key for it, and install it. A user's key is
+    wrapped, too, and lies ready.
 
     Raises `TesseraError` when the TA is missing or refuses.
     """
@@ -249,7 +276,10 @@ def provision(device: Device, master: bytes) -> Device:
     point = guest.read_file("/tmp/device.point")
     blob = base64.b64encode(wrap(master, point)).decode()
     device.do(f"echo {blob} | base64 -d >/tmp/key.wrap && tessera_sealed install /tmp/key.wrap")
-    return replace(device, point=point, before=before)
+    if user is not None:
+        blob = base64.b64encode(wrap(user, point, kind=USER)).decode()
+        device.do(f"echo {blob} | base64 -d >{_USER}")
+    return replace(device, point=point, before=before, sealed=user is not None)
 
 
 def run(
@@ -265,8 +295,11 @@ def run(
     window: int | None = None,
     progress: process.Progress = process.silent,
     log_folder: Path = machine.LOG_FOLDER,
+    user: User | None = None,
 ) -> Ran:
     """Build, boot, provision, run the inputs, and say what it took.
+
+    With a `user` the guest gets the inputs sealed, and gives the outputs sealed.
 
     Raises `TesseraError` when the package does not fit, parts are missing, something cannot be
     built, or the TA refuses.
@@ -274,12 +307,18 @@ def run(
     _require_fits(needs, most_heap(patched=patched))
     made = built(needs, patched=patched, tree=tree, progress=progress, crypto=crypto)
     progress("building the TA and booting")
+    given = user.seal(inputs) if user is not None else inputs
     with boot(
-        made, package, needs, master, inputs, counting=counting, log_folder=log_folder
+        *(made, package, needs, master, given),
+        counting=counting,
+        log_folder=log_folder,
+        user=user.key if user is not None else None,
     ) as device:
         progress("running the package")
         text = device.infer(f"--window {window}" if window else "")
         outputs, pool = device.outputs(), device.pool()
+        if user is not None:
+            outputs = user.open(outputs, given)
         figures, microseconds = parse_figures(text)
         return Ran(
             *(outputs, figures, microseconds, pool, device.taken(pool)),
