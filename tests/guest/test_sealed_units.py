@@ -32,21 +32,23 @@ def test_the_reserve_holds_the_whole_ta(arena: int, reserve: int) -> None:
     assert needs.heap + sealed.ELSE <= needs.reserve
 
 
-def elf(*rows: tuple[int, int, int]) -> bytes:
-    """Behind a signature of some bytes: kind, flags and bytes in memory of each program header."""
+def elf(*rows: tuple[int, int, int, int]) -> bytes:
+    """Behind a signature of some bytes: kind, flags, address, bytes of each program header."""
     head = b"\x7fELF\x02\x01".ljust(32, b"\0") + struct.pack("<Q", 64)
     head = head.ljust(56, b"\0") + struct.pack("<H", len(rows))
-    table = b"".join(struct.pack("<IIQQQQQQ", k, f, 0, 0, 0, 0, m, 0) for k, f, m in rows)
+    table = b"".join(struct.pack("<IIQQQQQQ", k, f, 0, a, 0, 0, m, 0) for k, f, a, m in rows)
     return b"signature" * 7 + head.ljust(64, b"\0") + table
 
 
 def test_what_a_ta_takes_is_said_from_its_file() -> None:
-    """Pages of code, data, heap and stack, 12 of the loader, parents of 4 page tables."""
+    """Pages of code, data, heap and stack, each segment's own, and 17 of the loader."""
     heap = 100 * 4096
-    image = elf((1, 5, 3 * 4096), (1, 6, heap + 1), (2, 6, 999), (1, 4, 1))
-    assert claim.segments(image, "test") == claim.Segments(3 * 4096 + 1, heap + 1)
-    assert claim.claim(image, heap, 6 * 1024, 0) == (4 + 1 + 100 + 2 + 12 + 4) * 4096
-    assert claim.claim(image, heap, 6 * 1024, 4 << 20) == (4 + 1 + 100 + 2 + 12 + 8) * 4096
+    image = elf((1, 5, 0, 3 * 4096), (1, 6, 0x5000, heap + 1), (2, 6, 0, 999), (1, 4, 0, 1))
+    assert claim.segments(image, "test") == claim.Segments(3 + 1, 101)
+    assert claim.claim(image, 6 * 1024) == (4 + 101 + 2 + 17) * 4096
+    # From the middle of a page on; and one byte more of stack than two pages
+    assert claim.segments(elf((1, 6, 0x5800, 4096)), "test") == claim.Segments(0, 2)
+    assert claim.claim(image, 6 * 1024 + 1) == (4 + 101 + 3 + 17) * 4096
     for wrong in (b"", b"signature", image[:120]):
         with pytest.raises(TesseraError, match="no signed TA"):
             claim.segments(wrong, "test")

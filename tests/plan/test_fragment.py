@@ -58,7 +58,7 @@ def test_every_block_is_whole_granules_and_counted() -> None:
     assert demand.heap == (3 << 20) // GRANULE + 1
     # 785 granules are mapped: two tables of 2 MiB each, and two for the edges: one parent.
     assert demand.tables == 4
-    assert demand.total == 769 + 1 + 1 + 2 + 0 + 12 + 4
+    assert demand.total == 769 + 1 + 1 + 2 + 0 + 17 + 4
 
 
 def test_the_header_has_the_same_sizes() -> None:

@@ -1,9 +1,11 @@
-"""What a TA takes of the page pool, said from its file before it runs.
+"""What a TA takes of the page pool, said from its file before it runs, to the page.
 
 Goal: sizes of code and data out of the ELF inside a signed TA, and by them the bytes that a session
-takes, as `tessera.plan.fragment` counts them; what the guest then shows can be held against it.
+takes at most: its segments, its stack, and the loader's pages, as `tessera.plan.fragment` lists
+them. Page tables are not among them, nor does it matter where the TA lies (CFG_TA_ASLR): without
+CFG_CORE_PREALLOC_EL0_TBLS, which no build of ours sets, they lie in the core's own memory.
 Non-goals: what OP-TEE's core takes for itself; TAs whose file is buffered while it is loaded
-(`CFG_REE_FS_TA_BUFFERED`).
+(`CFG_REE_FS_TA_BUFFERED`), and shared libraries.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import struct
 from dataclasses import dataclass
 
 from tessera.errors import TesseraError
-from tessera.plan.fragment import GRANULE, TaSizes, demand_for
+from tessera.plan.fragment import GRANULE, TaSizes, granules
 
 FRAMEWORK = 2048
 """Bytes of stack that the TA kit adds (user_ta_header.c, TA_FRAMEWORK_STACK_SIZE)."""
@@ -23,7 +25,7 @@ _PROGRAM = struct.Struct("<IIQQQQQQ")
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """Bytes in memory: what is not written to, and what is, with the heap."""
+    """Pages of what is not written to, and of what is, with the heap. Each segment has its own."""
 
     code: int
     data: int
@@ -44,25 +46,22 @@ def segments(image: bytes, where: str) -> Segments:
             where=where,
             remedy="give the .ta file that the TA's Makefile makes",
         ) from None
-    loaded = [(flags, memory) for kind, flags, _, _, _, _, memory, _ in rows if kind == _LOAD]
+    loaded = [
+        (bool(flags & _WRITABLE), granules(address % GRANULE + memory))
+        for kind, flags, _, address, _, _, memory, _ in rows
+        if kind == _LOAD
+    ]
     return Segments(
-        sum(memory for flags, memory in loaded if not flags & _WRITABLE),
-        sum(memory for flags, memory in loaded if flags & _WRITABLE),
+        sum(pages for writable, pages in loaded if not writable),
+        sum(pages for writable, pages in loaded if writable),
     )
 
 
-def claim(image: bytes, heap: int, stack: int, shared: int, where: str = "TA") -> int:
-    """Bytes of the page pool that a session of the TA takes at most.
+def claim(image: bytes, stack: int, where: str = "TA") -> int:
+    """Bytes of the page pool that a session of the TA takes at most; `stack` as it was built with.
 
-    `heap` and `stack` as the TA was built with, `shared` the bytes of normal memory that it maps.
+    Raises `TesseraError` where the file is no TA.
     """
     found = segments(image, where)
-    sizes = TaSizes(
-        code=found.code,
-        data=found.data - heap,
-        stack=stack + FRAMEWORK,
-        image=0,  # it is read piece by piece
-        beside=0,
-        shared=shared,
-    )
-    return demand_for(heap, sizes).total * GRANULE
+    loader = granules(TaSizes().loader)
+    return (found.code + found.data + granules(stack + FRAMEWORK) + loader) * GRANULE

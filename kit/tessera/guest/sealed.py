@@ -162,11 +162,9 @@ class Device:
         """What the last run wrote."""
         return self.guest.read_file(_OUTPUTS)
 
-    def claim(self, figures: Mapping[str, int], window: int = WINDOW) -> int:
-        """Bytes of the pool that the run with these figures takes, said from the TA's file."""
-        shared = window + figures["input_bytes"] + figures["output_bytes"]
-        image = self.signed.read_bytes()
-        return claim.claim(image, self.needs.heap, STACK, shared, str(self.signed))
+    def claim(self) -> int:
+        """Bytes of the pool that a session takes at most, said from the TA's file."""
+        return claim.claim(self.signed.read_bytes(), STACK, str(self.signed))
 
     def taken(self, pool: Pool | None) -> int | None:
         """Bytes of the pool that the TA took at most; None where booting took more than that."""
@@ -322,7 +320,7 @@ def run(
         figures, microseconds = parse_figures(text)
         return Ran(
             *(outputs, figures, microseconds, pool, device.taken(pool)),
-            *(device.claim(figures, window or WINDOW), device.point, made.version, made.patched),
+            *(device.claim(), device.point, made.version, made.patched),
             log=str(device.guest.console_log),
             signed=device.signed,
         )

@@ -6,10 +6,12 @@ runs every request of the TA succeeds, one after the other. The same sizes for t
 Non-goals: proving (`tessera check` does) and building the TA.
 
 What a TA takes from the page pool when its session opens (optee_os 4.10.0): a bounce buffer, stack,
-code and data of the loader ldelf (core/kernel/ldelf_loader.c), its own code and read-only data,
-its data with the heap in it (TA_DATA_SIZE is a part of its .bss), its stack, the buffered image
-while it is loaded (core/kernel/ree_fs_ta.c), and page tables: 4 KiB for each 2 MiB of addresses,
-taken in parents of four pages (core/mm/pgt_cache.c). Requests are whole granules.
+code and data of the loader ldelf (core/kernel/ldelf_loader.c), its heap (ldelf/main.c) and the
+first page of the TA's file (ldelf/ta_elf.c), the TA's code and read-only data, its data with the
+heap in it (TA_DATA_SIZE is a part of its .bss), its stack; the whole file while it is loaded where
+CFG_REE_FS_TA_BUFFERED is set (core/kernel/ree_fs_ta.c); and page tables where
+CFG_CORE_PREALLOC_EL0_TBLS is, 4 KiB for each 2 MiB of addresses, taken in parents of four pages
+(core/mm/pgt_cache.c). A plan knows neither setting and counts both. Requests are whole granules.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ class TaSizes:
 
     `beside`: what the heap holds beside the arena (bookkeeping, tables of the model, headers of
     blocks); `shared`: buffers of the normal world that are mapped, so that they need page tables;
-    `loader`: ldelf's bounce buffer, stack, code and data, as a build of 4.10.0 for qemu_armv8a has
-    them.
+    `loader`: ldelf's bounce buffer (1 page), stack (2), code (8), data (1) and heap (4), and the
+    first page of the TA's file, as a build of 4.10.0 for qemu_armv8a has them.
     """
 
     code: int = 128 << 10
@@ -45,7 +47,7 @@ class TaSizes:
     image: int = 160 << 10
     beside: int = 64 << 10
     shared: int = 1 << 20
-    loader: int = 12 * GRANULE
+    loader: int = 17 * GRANULE
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ _WORDS = {
     "code": "code and read-only data",
     "stack": "the stack (TA_STACK_SIZE)",
     "image": "the TA's file while it is loaded",
-    "loader": "ldelf: bounce buffer, stack, code, data",
+    "loader": "ldelf: bounce buffer, stack, code, data, heap, the file's first page",
     "tables": "page tables, in parents of four pages",
 }
 
