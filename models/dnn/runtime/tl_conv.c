@@ -46,6 +46,7 @@ struct job {
 	uint32_t out_width;
 	struct tl_taps rows;
 	float bias[TL_CHANNELS];
+	float zero;		/* what padding is */
 	float *to[TL_CHANNELS];	/* rows of the output */
 };
 
@@ -85,7 +86,8 @@ static inline void meet_four(struct tl_sums *sums, const struct tl_sums *weight,
 /* Tap `j` of all columns; `ends` are the taps that columns of an edge have */
 static inline __attribute__((always_inline)) void
 meet(const struct way *way, const struct tl_taps ends[2 * EDGE], uint32_t j,
-     const float *x, const struct tl_sums *weight, struct tl_sums *sums)
+     const float *x, const float *zero, const struct tl_sums *weight,
+     struct tl_sums *sums)
 {
 	uint32_t last = way->count - EDGE;
 	uint32_t p = 0;
@@ -101,11 +103,13 @@ meet(const struct way *way, const struct tl_taps ends[2 * EDGE], uint32_t j,
 #endif
 #pragma GCC unroll 16
 	for (p = 0; p < way->count; p++) {
-		if (way->edge && p < EDGE && j < ends[p].first)
-			continue;
-		if (way->edge && p >= last && j >= ends[EDGE + p - last].end)
-			continue;
-		tl_meet(&sums[p], weight, x[p * way->stride]);
+		const float *at = x + p * way->stride;
+
+		if (way->edge && p < EDGE)
+			at = j < ends[p].first ? zero : at;
+		if (way->edge && p >= last)
+			at = j >= ends[EDGE + p - last].end ? zero : at;
+		tl_meet(&sums[p], weight, *at);
 	}
 }
 
@@ -131,11 +135,17 @@ inner(const struct job *job, uint32_t column, struct way way,
 			const float *v = w;
 			uint32_t j = 0;
 
+#if TL_WIDTH > TL_HALF
+			/* Planes are too far apart for a processor to guess */
+			__builtin_prefetch(x + 8 * plane);
+			__builtin_prefetch(x + 8 * plane + MANY - 1);
+#endif
 			do {
 				struct tl_sums weight =
 					tl_load_blocks(v, job->block);
 
-				meet(&way, ends, j, from, &weight, sums);
+				meet(&way, ends, j, from, &job->zero,
+				     &weight, sums);
 				from += dilation;
 				v += TL_LANES;
 			} while (++j < way.across);
@@ -313,6 +323,7 @@ void tl_conv(const struct tl_filter *filter, const struct tl_view *x,
 		      filter->window.kernel_columns * filter->in_channels;
 	struct job job = { .filter = filter, .x = x };
 	uint32_t channel = part->channel;
+	uint32_t i = 0;
 
 	job.weights = filter->weights;
 	while (channel < part->channel_end) {
@@ -323,9 +334,10 @@ void tl_conv(const struct tl_filter *filter, const struct tl_view *x,
 			left = part->channel_end - channel;
 		choose_channels(&job, taps, left);
 		job.first_input = group * filter->in_channels;
-		if (filter->bias)
-			memcpy(job.bias, filter->bias + channel - part->channel,
-			       job.channels * sizeof(float));
+		/* Not -0: then what padding adds, zeros, changes nothing */
+		for (i = 0; filter->bias && i < job.channels; i++)
+			job.bias[i] = filter->bias[channel - part->channel + i]
+				      + 0.0f;
 		make_rows(&job, y, part, channel);
 		job.weights += taps * job.channels;
 		channel += job.channels;

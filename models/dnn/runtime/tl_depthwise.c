@@ -13,19 +13,16 @@
 #define ROOM	(192 * TL_WIDTH)
 #define SLOTS	16
 
-/* What is made now: some columns of the rows of one channel */
+/* What is made now: the rows of one channel */
 struct job {
 	const struct tl_filter *filter;
 	const struct tl_view *x;
 	const float *weights;
 	uint32_t channel;
-	uint32_t column;	/* the first of them */
 	uint32_t columns;
 	uint32_t slots;		/* rows of the input that are held */
 	uint32_t length;	/* of a row that is held */
-	uint32_t from;		/* numbers of a row that are held: the first, */
-	uint32_t count;		/* how many, */
-	uint32_t before;	/* and how many zeros before them */
+	uint32_t count;		/* of it that are the input's */
 	bool three;		/* rows of three taps, side by side */
 	float bias;
 	struct tl_taps rows;	/* of the output's row */
@@ -57,8 +54,8 @@ static const float *hold(struct job *job, uint32_t row, uint32_t slot)
 
 	if (job->row_in[slot] != row) {
 		job->row_in[slot] = row;
-		copy(to + job->before,
-		     tl_row(job->x, job->channel, row) + job->from, job->count);
+		copy(to + job->filter->window.pad_columns,
+		     tl_row(job->x, job->channel, row), job->count);
 	}
 
 	return to;
@@ -168,45 +165,32 @@ static void make_row(struct job *job, float *y)
 		make_columns(job, 2, false, y);
 }
 
-/* Columns that are made at a time; none where windows or strides are too large */
-static uint32_t choose_columns(struct job *job, uint32_t width)
+/* How rows are held; false where they are too long, or there are too many */
+static bool choose_numbers(struct job *job, uint32_t width)
 {
 	const struct tl_window *window = &job->filter->window;
-	uint32_t stride = window->stride_columns;
 	uint64_t rows = (uint64_t)(window->kernel_rows - 1) *
 			window->dilation_rows + 1;
 	uint64_t reach = (uint64_t)(window->kernel_columns - 1) *
 			 window->dilation_columns;
-	uint64_t most = 0;
+	uint64_t length = (uint64_t)((width < TL_WIDTH ? TL_WIDTH : width) - 1)
+			  * window->stride_columns + reach + 1 + TL_WIDTH;
+	uint64_t count = job->x->width;
 
-	if (stride > 2 || rows > SLOTS || reach + 2 * TL_WIDTH >= ROOM / rows)
-		return 0;
-	most = (ROOM / rows - TL_WIDTH - reach - 1) / stride + 1;
-	if (most < TL_WIDTH)
-		return 0;
-	if (most > width)
-		most = width;
+	if (window->stride_columns > 2 || rows > SLOTS ||
+	    length > ROOM / rows || window->pad_columns > length)
+		return false;
+	if (count > length - window->pad_columns)
+		count = length - window->pad_columns;
+	job->columns = width;
 	job->slots = (uint32_t)rows;
-	job->length = (uint32_t)(((most < TL_WIDTH ? TL_WIDTH : most) - 1) *
-				 stride + reach + 1 + TL_WIDTH);
-
-	return (uint32_t)most;
-}
-
-/* What rows are held for the next columns, and the zeros around them */
-static void choose_numbers(struct job *job)
-{
-	const struct tl_window *window = &job->filter->window;
-	int64_t start = (int64_t)job->column * window->stride_columns -
-			window->pad_columns;
-	int64_t end = start + job->length;
-
-	job->from = start > 0 ? (uint32_t)start : 0;
-	if (end > job->x->width)
-		end = job->x->width;
-	job->count = end > job->from ? (uint32_t)(end - job->from) : 0;
-	job->before = job->count ? (uint32_t)(job->from - start) : 0;
+	job->length = (uint32_t)length;
+	job->count = (uint32_t)count;
+	job->three = window->kernel_rows == 3 && window->kernel_columns == 3 &&
+		     window->dilation_columns == 1;
 	memset(job->held, 0, job->slots * job->length * sizeof(float));
+
+	return true;
 }
 
 static void make_channel(struct job *job, const struct tl_view *y,
@@ -218,10 +202,8 @@ static void make_channel(struct job *job, const struct tl_view *y,
 	for (i = 0; i < job->slots; i++)
 		job->row_in[i] = -1;
 	for (row = part->row; row < part->row_end; row++) {
-		float *to = tl_row(y, job->channel, row) + job->column;
-
 		job->rows = tl_taps_of_row(&job->filter->window, row);
-		make_row(job, to);
+		make_row(job, tl_row(y, job->channel, row));
 	}
 }
 
@@ -229,35 +211,22 @@ void tl_depthwise(const struct tl_filter *filter, const struct tl_view *x,
 		  const struct tl_view *y, const struct tl_part *part)
 {
 	const struct tl_window *window = &filter->window;
-	uint32_t taps = window->kernel_rows * window->kernel_columns;
-	uint32_t most = 0;
 	struct job job;
 
 	/* What rows are held in is left as it is here */
 	job.filter = filter;
 	job.x = x;
-	job.three = window->kernel_rows == 3 && window->kernel_columns == 3 &&
-		    window->dilation_columns == 1;
-	most = choose_columns(&job, y->width);
-	if (!most) {
+	job.weights = filter->weights;
+	if (!choose_numbers(&job, y->width)) {
 		tl_conv(filter, x, y, part);
 		return;
 	}
-	for (job.column = 0; job.column < y->width;
-	     job.column += job.columns) {
-		job.columns = y->width - job.column;
-		if (job.columns > most)
-			job.columns = most;
-		choose_numbers(&job);
-		job.weights = filter->weights;
-		for (job.channel = part->channel;
-		     job.channel < part->channel_end; job.channel++) {
-			job.bias = 0.0f;
-			if (filter->bias)
-				job.bias += filter->bias[job.channel -
-							 part->channel];
-			make_channel(&job, y, part);
-			job.weights += taps;
-		}
+	for (job.channel = part->channel; job.channel < part->channel_end;
+	     job.channel++) {
+		job.bias = 0.0f;
+		if (filter->bias)
+			job.bias += filter->bias[job.channel - part->channel];
+		make_channel(&job, y, part);
+		job.weights += window->kernel_rows * window->kernel_columns;
 	}
 }
