@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 DNN = HERE.parents[1] / "models" / "dnn"
 RUNTIME = (DNN / "runtime/model.c", DNN / "runtime/ops.c", DNN / "runtime/run.c")
 HARNESS = (*RUNTIME, HERE / "harness.c")
-CLIENT = (DNN / "client/main.c", DNN / "client/dnn.c", DNN / "client/abuse.c")
+CLIENT = tuple(DNN / "client" / f"{name}.c" for name in ("main", "abuse", "blob", "dnn"))
 TA = (*RUNTIME, DNN / "ta/tessera_dnn_ta.c", *CLIENT, HERE / "fake_tee/fake_tee.c")
 PLAIN = (
     *(

@@ -31,12 +31,13 @@ CLIENT = tuple(
     SEALED / "client" / f"{name}.c"
     for name in ("main", "abuse", "abuse_data", "fuzz", "sealed", "tsin", "tsp")
 )
+CLIENT += (DNN / "client/blob.c",)
 FAKE = tuple(
     HERE / "fake_tee" / f"fake_{name}.c" for name in ("tee", "crypto", "storage", "sealed")
 )
 EXECUTOR = tuple(sorted(path for kind in "lmqx" for path in DNN.glob(f"runtime/t{kind}_*.c")))
 SOURCES = (*TA, *CLIENT, *FAKE, *EXECUTOR, DNN / "runtime/unpack.c")
-INCLUDES = (DNN / "runtime", SEALED / "ta", SEALED / "client", HERE / "fake_tee")
+INCLUDES = (DNN / "runtime", SEALED / "ta", SEALED / "client", DNN / "client", HERE / "fake_tee")
 MASTER = hashlib.sha256(b"a key of tests").digest()
 BUDGET = 64 * 1024
 MAC_INVALID = "0xffff3071"

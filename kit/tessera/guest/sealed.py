@@ -242,7 +242,8 @@ def boot(
     folder, runtime = resources.path(_FOLDER), resources.path("models/dnn/runtime")
     sizes = {"SEALED_DATA": str(needs.heap), "SEALED_STACK": str(STACK)}
     signed = ta.build_ta(made, folder / "ta", [runtime], sizes)
-    client = ta.build_client(folder / "client", "tessera_sealed", [folder / "ta"])
+    shared = [folder / "ta", resources.path("models/dnn/client")]
+    client = ta.build_client(folder / "client", "tessera_sealed", shared)
     files: dict[str, Path | bytes] = {
         "/usr/bin/tessera_sealed": client,
         _PACKAGE: package,

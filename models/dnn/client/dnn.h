@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the client's commands share: sessions, TA commands and files */
+/* What the client's commands share: sessions and TA commands */
 #ifndef DNN_H
 #define DNN_H
 
@@ -8,26 +8,17 @@
 #include <stdint.h>
 #include <tee_client_api.h>
 
+#include "blob.h"
 #include "tessera_dnn_ta.h"
 
 /* Exit codes, as those of the tessera command */
 #define EXIT_FAILED	1	/* the TA refused, or gave what was not expected */
 #define EXIT_BAD_INPUT	2	/* bad usage, or files that cannot be used */
 
-struct blob {
-	uint8_t *data;
-	size_t size;
-};
-
 struct dnn {
 	TEEC_Context context;
 	TEEC_Session session;
 };
-
-/* The whole of a file; false, with a message, when it cannot be read */
-bool blob_read(struct blob *blob, const char *path);
-/* Writes by way of a file beside it; false, with a message, on failure */
-bool blob_write(const struct blob *blob, const char *path);
 
 /* Opens a session; false, with a message, on failure */
 bool dnn_open(struct dnn *dnn);

@@ -15,6 +15,8 @@
 /* Images that go to the TA in one command: bounds the shared memory taken */
 #define BATCH	64
 
+const char blob_program[] = "tessera_dnn";
+
 static const char usage[] =
 	"Usage: tessera_dnn infer MODEL IMAGES RESULTS [--probabilities]\n"
 	"                         [--hold-open SECONDS]\n"

@@ -18,6 +18,8 @@
 #define WINDOW		(256u * 1024)
 #define MAX_WINDOW	(16u * 1024 * 1024)
 
+const char blob_program[] = "tessera_sealed";
+
 static const char usage[] =
 	"Usage: tessera_sealed identity POINT\n"
 	"       tessera_sealed install WRAPPED\n"

@@ -11,7 +11,7 @@
 
 static bool complain(struct tsin *tsin, const char *path, const char *what)
 {
-	fprintf(stderr, "tessera_sealed: %s: %s\n", path, what);
+	fprintf(stderr, "%s: %s: %s\n", blob_program, path, what);
 	tsin_drop(tsin);
 
 	return false;

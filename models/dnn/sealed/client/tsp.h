@@ -1,21 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Sealed package files, see docs/package.md; whole files and results */
+/* Sealed package files, see docs/package.md */
 #ifndef TSP_H
 #define TSP_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-struct blob {
-	uint8_t *data;
-	size_t size;
-};
-
-/* The whole of a file; false, with a message, when it cannot be read */
-bool blob_read(struct blob *blob, const char *path);
-/* Writes by way of a file beside it; false, with a message, on failure */
-bool blob_write(const struct blob *blob, const char *path);
+#include "blob.h"
 
 struct tsp {
 	struct blob file;

@@ -11,6 +11,8 @@
 #include "dnn.h"
 #include "tessera_crash_ta.h"
 
+const char blob_program[] = "tessera_crash";
+
 static const char usage[] =
 	"Usage: tessera_crash POINT MODEL IMAGES\n"
 	"  Opens the TA, tells it where to panic (0 never, 1 once the model is\n"
