@@ -45,9 +45,13 @@ def test_one_small_network(
     assert bench.main([*words, "--svg", str(tmp_path / "out.svg")]) == 0
     (network,) = json.loads((tmp_path / "out.json").read_text())["networks"]
     rows = {one["way"]: one for one in network["rows"]}
-    ways = {one for one in rows if not one.startswith("onnxruntime")}
+    ways = {one for one in rows if not one.startswith(("onnxruntime", "ncnn"))}
     # 1,000 bytes are too few: said, and left out
-    assert ways == {"without, -O2", "without, -O3", "with 64 KiB"}
+    mine = {"with 64 KiB", "with 64 KiB, native", "with 64 KiB, native, fused"}
+    assert ways == {"without, -O2", "without, -O3", *mine}
+    assert set(network["ratios"]) == mine
+    # What is not installed is said
+    assert len(network["missing"]) + len(rows) - len(ways) == len(bench.peers.ALL)
     said = capsys.readouterr()
     assert "1,000 bytes" in said.err and "with 64 KiB" in said.out
     assert all(one["units"] <= bench.UNITS for one in rows.values())
@@ -96,3 +100,72 @@ def test_bars_are_as_long_as_what_they_stand_for(bench: ModuleType) -> None:
     drawn = ET.fromstring(bench.picture([{"name": "x", "rows": rows}]))
     bars = drawn.findall("{http://www.w3.org/2000/svg}rect")
     assert [float(one.get("width", "0")) for one in bars] == [420.0, 105.0, 420.0]
+
+
+def test_what_is_missing_is_said(
+    bench: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def none(graph: Any, x: Any) -> Any:
+        raise ImportError("No module named 'some'")
+
+    def other(graph: Any, x: Any) -> Any:
+        raise ValueError("Erf is not written for other")
+
+    monkeypatch.setattr(bench.peers, "ALL", {"some": none, "other": other})
+    rows, missing = bench.others(bench.Case("x", None, np.ones(1), np.ones(1)))
+    assert not rows and set(missing) == {"some", "other"}
+    assert "x, some: No module named 'some'" in capsys.readouterr().err
+
+
+def test_ratios_are_ours_over_theirs(bench: ModuleType) -> None:
+    mine, unknown = bench.Row("with 1", {}, None, seconds=3.0), bench.Row("with 2", {}, None)
+    theirs = bench.Row("other", {}, None, seconds=1.5)
+    assert bench.ratios([mine, unknown], [theirs]) == {"with 1": {"other": 2.0}, "with 2": {}}
+
+
+def test_a_width_that_changes_bits_is_not_counted(
+    bench: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = prepared(zoo.build("lenet_digits"))
+    x = zoo.sample(graph, 1)[graph.inputs[0]]
+    made = iter([1.0, 1.0, 2.0])
+
+    def execute(*words: Any, **more: Any) -> Any:
+        output = np.array([next(made)], np.float32)
+        return bench.packages.Ran((output,), {}, {"cpu_seconds": 1.0})
+
+    monkeypatch.setattr(bench.packages, "execute", execute)
+    case = bench.Case("lenet_digits", graph, x, np.ones(1))
+    found = bench.planned(case, dict.fromkeys(bench.BUILDS, tmp_path), BUDGET)
+    assert found is not None
+    portable, native, _ = found[0]
+    portable.once()
+    native.once()
+    with pytest.raises(RuntimeError, match="the width of vectors changes bits"):
+        native.once()
+
+
+def test_a_graph_as_ncnn_reads_it(bench: ModuleType) -> None:
+    graph = prepared(zoo.build("resnet18"))
+    writer = bench.peers.Writer(graph)
+    lines = writer.text().splitlines()
+    layers, blobs = map(int, lines[1].split())
+    assert layers == len(lines) - 2
+    written = [word for line in lines[2:] for word in outputs_of(line)]
+    read = [word for line in lines[2:] for word in inputs_of(line)]
+    assert len(written) == len(set(written)) == blobs
+    # Every blob is read once, after it is written; the last is the output
+    assert sorted([*read, graph.outputs[0]]) == sorted(written)
+    tags = sum(node.op in {"Conv", "Gemm"} for node in graph.nodes)
+    assert len(writer.weights) == graph.weight_bytes + 4 * tags
+
+
+def inputs_of(line: str) -> list[str]:
+    words = line.split()
+    return words[4 : 4 + int(words[2])]
+
+
+def outputs_of(line: str) -> list[str]:
+    words = line.split()
+    at = 4 + int(words[2])
+    return words[at : at + int(words[3])]

@@ -58,10 +58,11 @@ class Ran:
     each: Mapping[str, Any]
 
 
-def build(folder: Path, flags: str = "-O2") -> Path:
-    """The driver, compiled from models/dnn/host."""
+def build(folder: Path, flags: str = "-O2", *, fused: bool = False) -> Path:
+    """The driver, compiled from models/dnn/host; `fused` products in float32 give other bits."""
     source = resources.path("models/dnn/host")
     words = ["make", "-s", "-C", str(source), f"O={folder.resolve()}", f"CFLAGS={flags}"]
+    words += ["FUSED=1"] if fused else []
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)

@@ -5,7 +5,9 @@ three loops, all layers and weights resident, at -O2 and at -O3. "With" is a pac
 network at several budgets of memory, run by the executor in the clear. Each does the same input;
 every output that is counted is compared with the numpy reference. Instructions: one inference on an
 emulated Cortex-A57 (models/dnn/bare). Seconds: processor time of one thread of this machine, the
-best of some rounds in which all take turns; onnxruntime is beside them where it is installed.
+best of some rounds in which all take turns. There a package is run by three builds of the executor:
+the portable one, one for this machine's vectors ("native", which has to give the same bits), and
+that with fused products; onnxruntime and ncnn are beside them where they are installed.
 Non-goals: decryption, worlds, int8.
 
 The bytes of "with" are the arena and the two buffers of a block beside it; those of "without" the
@@ -27,9 +29,9 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,15 +46,17 @@ from tessera.plan import zoo
 from tessera.plan.execute import run
 from tessera.plan.graph import Array, Graph
 from tessera.plan.network import plan_network
-from tessera.plan.onnx_writer import to_bytes
 from tessera.plan.pictures.canvas import box, bytes_words, svg, text
 from tessera.plan.prepare import prepared
 from tessera.report.files import write_json, write_text
 
-NAMES = ("lenet_digits", "squeezenet11", "mobilenet_v1")
+NAMES = ("lenet_digits", "squeezenet11", "mobilenet_v1", "resnet18")
 BUDGETS = (12 << 20, 8 << 20, 4 << 20, 2 << 20)
 SMALL = {"lenet_digits": (128 << 10, 64 << 10, 16 << 10)}
 LEVELS = ("-O2", "-O3")
+BUILDS = {"": ("-O2", False), ", native": ("-O2 -march=native", False)}
+BUILDS[", native, fused"] = ("-O2 -march=native", True)
+"""Builds of the executor: flags, and whether products and sums may be fused."""
 SEED = 11
 UNITS = 64.0
 """Most of what a float32 output may be away, in spacings at the largest output."""
@@ -72,6 +76,7 @@ def _module(path: str) -> ModuleType:
 instructions = _module("verification/bench/instructions.py")
 packages = _module("verification/bench/packages.py")
 export = _module("models/dnn/baseline/export.py")
+peers = _module("verification/bench/peers.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +166,10 @@ def naive_instructions(case: Case, folder: Path, flags: str) -> int:
     return int(struct.unpack_from("<Q", (home / "counters").read_bytes())[0])
 
 
-def planned(case: Case, program: Path, budget: int) -> tuple[Row, Contents] | None:
-    """The row of a package; None if nothing fits the budget."""
+def planned(
+    case: Case, programs: Mapping[str, Path], budget: int
+) -> tuple[list[Row], Contents] | None:
+    """The rows of a package, one for each build; None if nothing fits the budget."""
     try:
         plan = plan_network(case.graph, budget)
     except TesseraError as error:
@@ -170,33 +177,34 @@ def planned(case: Case, program: Path, budget: int) -> tuple[Row, Contents] | No
         return None
     contents = pack(case.graph, plan, Packing(case.name)).contents
     inputs = {case.graph.inputs[0]: case.x}
+    exact: set[bytes] = set()
 
-    def once() -> tuple[Array, float]:
-        ran = packages.execute(program, contents, case.graph, inputs)
+    def once(build: str) -> tuple[Array, float]:
+        ran = packages.execute(programs[build], contents, case.graph, inputs, times=2)
+        if not BUILDS[build][1]:
+            exact.add(ran.outputs[0].tobytes())
+        if len(exact) > 1:
+            raise RuntimeError(f"{case.name}: the width of vectors changes bits")
         return ran.outputs[0], float(ran.each["cpu_seconds"])
 
     sizes = {"arena": contents.manifest.arena, "buffers": 2 * contents.manifest.chunk}
-    return Row(f"with {bytes_words(budget)}", sizes, once), contents
+    words = f"with {bytes_words(budget)}"
+    return [Row(words + one, sizes, partial(once, one)) for one in programs], contents
 
 
-def onnxruntime_row(case: Case) -> Row | None:
-    """One thread of onnxruntime, if it is installed; its memory is not looked at."""
-    try:
-        import onnxruntime  # noqa: PLC0415 - optional
-    except ImportError:
-        return None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    providers = ["CPUExecutionProvider"]
-    session = onnxruntime.InferenceSession(to_bytes(case.graph), options, providers=providers)
-
-    def once() -> tuple[Array, float]:
-        session.run(None, {case.graph.inputs[0]: case.x})
-        start = time.process_time()
-        made = session.run(None, {case.graph.inputs[0]: case.x})
-        return made[0], time.process_time() - start
-
-    return Row(f"onnxruntime {onnxruntime.__version__}", {}, once)
+def others(case: Case) -> tuple[list[Row], dict[str, str]]:
+    """Rows of other runtimes, and for those that are missing why; their memory is not looked at."""
+    rows: list[Row] = []
+    missing: dict[str, str] = {}
+    for name, make_once in peers.ALL.items():
+        try:
+            words, once = make_once(case.graph, case.x)
+        except (ImportError, ValueError) as error:
+            missing[name] = str(error)
+            print(f"{case.name}, {name}: {error}", file=sys.stderr)
+        else:
+            rows.append(Row(words, {}, once))
+    return rows, missing
 
 
 def take_turns(case: Case, rows: Sequence[Row], rounds: int) -> None:
@@ -214,23 +222,43 @@ def measure(name: str, folder: Path, rounds: int, budgets: Sequence[int], count:
     sample = zoo.sample(graph, SEED)
     reference = run(graph, sample)[graph.outputs[0]]
     case = Case(name, graph, sample[graph.inputs[0]], reference)
-    program = packages.build(folder)
+    programs = {
+        one: packages.build(folder / f"build{number}", flags, fused=fused)
+        for number, (one, (flags, fused)) in enumerate(BUILDS.items())
+    }
     rows = [naive(case, folder, flags) for flags in LEVELS]
     board = instructions.build(folder) if count else None
     for row, flags in zip(rows, LEVELS, strict=True) if count else ():
         row.instructions = naive_instructions(case, folder, flags)
     for budget in budgets or SMALL.get(name, BUDGETS):
-        made = planned(case, program, budget)
+        made = planned(case, programs, budget)
         if made is None:
             continue
-        rows.append(made[0])
+        rows += made[0]
         if board is not None:
             taken = instructions.execute(board, made[1], [case.x])
-            made[0].instructions = taken["inference"]
-    other = onnxruntime_row(case)
-    take_turns(case, [*rows, *([other] if other else [])], rounds)
-    rows += [other] if other else []
-    return {"name": name, "rounds": rounds, "rows": [one.document() for one in rows]}
+            made[0][0].instructions = taken["inference"]
+    found, missing = others(case)
+    take_turns(case, [*rows, *found], rounds)
+    return {
+        "name": name,
+        "rounds": rounds,
+        "rows": [one.document() for one in (*rows, *found)],
+        "missing": missing,
+        "ratios": ratios([one for one in rows if one.way.startswith("with ")], found),
+    }
+
+
+def ratios(ours: Sequence[Row], found: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """By how many times the seconds of another runtime each of ours takes."""
+    return {
+        one.way: {
+            other.way: one.seconds / other.seconds
+            for other in found
+            if one.seconds is not None and other.seconds
+        }
+        for one in ours
+    }
 
 
 def _cell(value: float | None, form: str) -> str:
@@ -239,11 +267,14 @@ def _cell(value: float | None, form: str) -> str:
 
 def table(document: Any) -> str:
     """One network as a table."""
-    lines = [f"{document['name']:<24}{'bytes':>16}{'instructions':>16}{'seconds':>16}{'units':>16}"]
+    lines = [f"{document['name']:<30}{'bytes':>16}{'instructions':>16}{'seconds':>16}{'units':>16}"]
     for row in document["rows"]:
         cells = (row["all_bytes"], ","), (row["instructions"], ","), (row["seconds"], ".6f")
         words = "".join(_cell(*one) for one in cells)
-        lines.append(f"  {row['way']:<22}{words}{_cell(row['units'], '.1f')}")
+        lines.append(f"  {row['way']:<28}{words}{_cell(row['units'], '.1f')}")
+    for way, found in document["ratios"].items():
+        words = ", ".join(f"{times:.2f} times {other}" for other, times in found.items())
+        lines += [f"  {way}: {words}"] if words else []
     return "\n".join(lines)
 
 
