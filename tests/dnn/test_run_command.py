@@ -15,7 +15,9 @@ from tessera.cli.pack import pack
 from tessera.dnn import digits
 from tessera.errors import TesseraError
 from tessera.guest import sealed, toolchain
-from tessera.package.keys import new_key
+from tessera.package.file import parse
+from tessera.package.keys import new_key, read_key
+from tessera.package.user_data import binding_of
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +117,38 @@ def test_a_network_is_packed_as_the_command_packs_it(
         pack("lenet_digits", key, path, budget="40000", compress=compress)
         assert taken[-1] == path.read_bytes()
     assert taken[0] != taken[1]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_guest_gets_a_user_of_this_package(
+    key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool
+) -> None:
+    """With a key of the run's own; a package has them as a network does. Else there is no user."""
+    taken: list[tuple[bytes, sealed.Needs, sealed.User | None]] = []
+
+    def take(data: bytes, needs: sealed.Needs, *words: object, **more: object) -> None:
+        taken.append((data, needs, more["user"]))  # type: ignore[arg-type]
+        raise TesseraError("far enough")
+
+    monkeypatch.setattr(sealed, "run", take)
+    target = "lenet_digits"
+    if packed:
+        target = str(tmp_path / "a.tsp")
+        pack("lenet_digits", key, Path(target), budget="512KiB")
+    options = {"patched": False, "counting": False, "tree": None, "logs": tmp_path}
+    for sealed_io in (True, True, False):
+        with pytest.raises(TesseraError, match="far enough"):
+            run_network.run(
+                *(asked(target, sealed_io=sealed_io), DIGITS, key),
+                **options,  # type: ignore[arg-type]
+                progress=lambda message: None,
+            )
+    (data, needs, first), (_, _, second), (_, plain, nobody) = taken
+    assert first is not None and second is not None and nobody is None
+    found = parse(data, "test")
+    assert first.binding == binding_of(read_key(key), found.identity, found.version)
+    assert first.key != second.key and first.size == 256
+    assert (needs.io, plain.io) == (256 + 40, 0)
 
 
 def test_a_budget_that_is_too_small(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tessera.errors import TesseraError
 from tessera.guest import answers, claim, sealed, toolchain
 from tessera.guest.sealed import Needs, Pool
+from tessera.package import user_data
 from tessera.package.code import Element
 from tessera.package.manifest import Side
 from tessera.plan import execute, zoo
@@ -23,6 +24,17 @@ def test_the_heap_holds_arena_chunks_and_manifest() -> None:
     assert needs.heap % 4096 == 0
     assert needs.heap >= 320_992 + 2 * 65_536 + 96 + sealed.BESIDE
     assert needs.heap < 320_992 + 2 * 65_536 + 96 + sealed.BESIDE + 4096
+
+
+def test_sealed_inputs_and_outputs_take_heap() -> None:
+    with_io, without = Needs(320_992, 65_536, 96, 1 << 20), Needs(320_992, 65_536, 96)
+    assert with_io.heap - without.heap == 1 << 20
+
+
+def test_a_user_seals_inputs_one_by_one() -> None:
+    user = sealed.User(bytes(range(32)), b"b" * 16, 4)
+    batch = user_data.read_batch(user.seal(b"onetwotree!!"), "test")
+    assert (batch.binding, batch.size, batch.count) == (user.binding, 4, 3)
 
 
 @pytest.mark.parametrize(("arena", "reserve"), [(1000, 8), (8_358_304, 9), (9_000_000, 10)])
