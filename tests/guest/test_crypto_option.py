@@ -7,12 +7,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from tessera.cli import app
 from tessera.errors import TesseraError
 from tessera.guest import build, cache, optee, process, sealed, tfa, toolchain
 from tessera.guest.optee import Crypto
+from tessera.package.keys import new_key
 
 SWITCH = "CFG_CRYPTO_WITH_CE=y"
 
@@ -89,6 +93,51 @@ def test_sealed_packages_have_the_processors_instructions_unless_told_otherwise(
     sealed.built(needs, patched=False, tree=None, progress=quiet)
     sealed.built(needs, patched=False, tree=None, progress=quiet, crypto=Crypto.SOFTWARE)
     assert asked == [Crypto.EXTENSIONS, Crypto.SOFTWARE]
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ((), Crypto.SOFTWARE),
+        (("--crypto", "software"), Crypto.SOFTWARE),
+        (("--crypto", "extensions"), Crypto.EXTENSIONS),
+    ],
+)
+def test_guest_commands_pass_it_on(
+    monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], wanted: Crypto
+) -> None:
+    seen = refuse(monkeypatch, build, "build")
+    for command in (("build",), ("shell",), ("run", "true"), ("xtest",)):
+        CliRunner().invoke(app, ["guest", *command, *words])
+    assert [given[3] for given, _ in seen] == [wanted] * 4
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [((), Crypto.EXTENSIONS), (("--crypto", "software"), Crypto.SOFTWARE)],
+)
+def test_a_run_passes_it_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: tuple[str, ...], wanted: Crypto
+) -> None:
+    seen = refuse(monkeypatch, sealed, "run")
+    new_key(tmp_path / "owner.key")
+    network = ["lenet_digits", "--digits", "--count", "1", "--budget", "512KiB"]
+    CliRunner().invoke(app, ["run", *network, "--key", str(tmp_path / "owner.key"), *words])
+    assert [more["crypto"] for _, more in seen] == [wanted]
+
+
+def refuse(
+    monkeypatch: pytest.MonkeyPatch, module: object, name: str
+) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+    """What a function was called with, which now refuses."""
+    seen: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+
+    def stop(*words: Any, **more: Any) -> None:
+        seen.append((words, more))
+        raise TesseraError("far enough")
+
+    monkeypatch.setattr(module, name, stop)
+    return seen
 
 
 def test_a_name_that_is_none() -> None:
