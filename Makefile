@@ -1,10 +1,11 @@
 # Tessera: `make` walks the whole road and leaves out/report.html, `make test` runs every test.
 # Both create .venv and install what is missing; `make help` lists the rest.
 
-PYTHON ?= python3
-SPEC   ?= specs/policies/priority.tess
-BESIDE ?= specs/policies/vanilla.tess
-OUT    ?= out
+PYTHON  ?= python3
+SPEC    ?= specs/policies/priority.tess
+BESIDE  ?= specs/policies/vanilla.tess
+OUT     ?= out
+WORKERS ?= 2
 
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -19,12 +20,12 @@ TESSERA := $(BIN)/tessera
 all: $(STAMP) ## check, patch, build, boot, validate; leaves out/report.html
 	@$(TESSERA) report $(SPEC) --beside $(BESIDE) --setup -o $(OUT)
 
-test: $(STAMP) ## every test; TESSERA_REQUIRE_GUEST=1 turns a missing guest into a failure
+test: $(STAMP) ## every test, by WORKERS processes (2); TESSERA_REQUIRE_GUEST=1: a missing guest fails
 	@$(TESSERA) guest setup || { \
 	  echo 'make test: the guest tests need the parts above; see `tessera doctor`' >&2; \
 	  test "$$TESSERA_REQUIRE_GUEST" != 1; }
 	@sh kit/browser.sh || test "$$TESSERA_REQUIRE_GUEST" != 1
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: $(STAMP) ## ruff and mypy
 	@$(BIN)/ruff check kit tests verification docs

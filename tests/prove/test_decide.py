@@ -8,6 +8,7 @@ import pytest
 import z3
 
 from tessera.prove import decide as decide_module
+from tessera.prove import ground as ground_module
 from tessera.prove.decide import FEW_CASES, FIRST_TRY, LARGE, Query, decide
 from tessera.prove.ground import ground
 from tessera.prove.nodes import count_nodes
@@ -131,3 +132,16 @@ def test_a_quantifier_inside_ranges_over_the_first_terms_only(words: _Words) -> 
     assert "close(a, b)" in written
     assert "close(next(b), a)" in written
     assert "close(a, next(b))" not in written
+
+
+def test_quantifiers_in_quantifiers_make_a_bounded_number_of_instances(
+    words: _Words, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 5 x 5 instances of the inner one only what is left of ten after the outer one's five."""
+    w = words
+    monkeypatch.setattr(ground_module, "MOST_IN_ALL", 10)
+    things = [z3.Const(f"t{i}", w.a.sort()) for i in range(5)]
+    inner = z3.ForAll([w.y], w.close(w.x, w.y))
+    outer = z3.ForAll([w.x], z3.Or(z3.Not(w.marked(w.x)), inner))
+    plain, _ = ground([*(w.marked(t) for t in things), outer], [z3.Not(w.marked(things[0]))])
+    assert str(plain).count("close(") == 5

@@ -18,7 +18,13 @@ from tessera.prove.nodes import QUANTIFIER, VARIABLE, Nodes, address, term_at
 from tessera.prove.terms import Term
 
 ROUNDS = 2
+
 MOST_INSTANCES = 4096
+"""Of one quantifier at one place."""
+
+MOST_IN_ALL = 4 * MOST_INSTANCES
+"""Of a formula with the quantifiers inside it: one in another makes a product, which no proof ever
+needed and no memory holds. What is left out weakens the query further."""
 
 Place = tuple[int, int]
 """An argument place: the address of an uninterpreted function, the index of the argument."""
@@ -39,10 +45,10 @@ def ground(assumed: Iterable[Term], ways: Iterable[Term]) -> tuple[list[Term], l
     universal = [f for f in hypotheses if grounder.quantified(f)]
     out: list[Term] = []
     for _ in range(ROUNDS):
-        out = [grounder.instantiate(f, ROUNDS) for f in universal]
+        out = [grounder.written_out(f) for f in universal]
         for formula in out:
             grounder.collect(formula)
-    return plain + out, [[grounder.instantiate(f, ROUNDS) for f in goal] for goal in goals]
+    return plain + out, [[grounder.written_out(f) for f in goal] for goal in goals]
 
 
 def _skolemised(formulas: Iterable[Term]) -> list[Term]:
@@ -69,6 +75,7 @@ class _Grounder:
         self._keep: list[Term] = []
         self._first_by_sort: dict[int, dict[int, Term]] = {}
         self._first_by_place: dict[Place, dict[int, Term]] = {}
+        self._left = MOST_IN_ALL
 
     # --- facts about nodes ------------------------------------------------------------------------
 
@@ -132,8 +139,12 @@ class _Grounder:
 
     # --- instances --------------------------------------------------------------------------------
 
-    def instantiate(self, formula: Term, depth: int) -> Term:
+    def written_out(self, formula: Term) -> Term:
         """Replace universals, which stand in positive places only after skolemisation."""
+        self._left = MOST_IN_ALL
+        return self._instantiate(formula, ROUNDS)
+
+    def _instantiate(self, formula: Term, depth: int) -> Term:
         if not self.quantified(formula):
             return formula
         if z3.is_quantifier(formula):
@@ -141,17 +152,18 @@ class _Grounder:
                 return z3.BoolVal(True)
             body = formula.body()
             candidates = self._candidates(formula, inside=depth < ROUNDS)
-            values = islice(product(*candidates), MOST_INSTANCES)
+            values = list(islice(product(*candidates), min(MOST_INSTANCES, self._left)))
+            self._left -= len(values)
             return z3.And(
                 [
-                    self.instantiate(z3.substitute_vars(body, *reversed(v)), depth - 1)
+                    self._instantiate(z3.substitute_vars(body, *reversed(v)), depth - 1)
                     for v in values
                 ]
             )
         if z3.is_and(formula):
-            return z3.And([self.instantiate(p, depth) for p in formula.children()])
+            return z3.And([self._instantiate(p, depth) for p in formula.children()])
         if z3.is_or(formula):
-            return z3.Or([self.instantiate(p, depth) for p in formula.children()])
+            return z3.Or([self._instantiate(p, depth) for p in formula.children()])
         return z3.BoolVal(True)
 
     def _candidates(self, formula: Term, inside: bool) -> list[list[Term]]:
