@@ -264,6 +264,9 @@ STEPPED = Case(
 SINGLE = Case(PoolAttrs((3, 3), (1, 1), (1,) * 4, (1, 1)), 5, (1, 1), 8, 30, (1, 4, 0, 8), True, 3)
 POINTS = Case(PoolAttrs((1, 1), (1, 1), (0,) * 4, (1, 1)), 1, (5, 16), 9, 7, (0, 16, 2, 7), True, 4)
 
+# Blocks meet padding where vectors are long: see EDGES
+LONG = ("-DTL_WIDTH=8",)
+
 MISTAKES = {
     "groups all alike": ("tl_conv.c", "group * filter->in_channels", "0", STEPPED),
     "padding on the wrong side": (
@@ -290,8 +293,8 @@ MISTAKES = {
     ),
     "rows in one piece that are not": (
         "tl_conv.c",
-        "bool flat = tl_is_flat(window, job->x, y, part)",
-        "bool flat = window->kernel_rows == 1",
+        "tl_is_flat(window, job->x, y, part)",
+        "window->kernel_rows == 1",
         POINTS,
     ),
     "lanes of the last few": (
@@ -312,7 +315,12 @@ MISTAKES = {
         "(uint32_t)((dilation - 1 - taps.start) / dilation) + 1",
         SINGLE,
     ),
-    "the last column": ("tl_conv.c", "column + count > to)", "column + count > to + 1)", PLAIN),
+    "the last column, an edge": (
+        "tl_conv.c",
+        "column + count > to)",
+        "column + count > to + 1)",
+        PLAIN,
+    ),
     "a row below": (
         "tl_taps.h",
         "int64_t room = (int64_t)size - taps.start;",
@@ -325,7 +333,7 @@ MISTAKES = {
 @pytest.mark.parametrize("what", MISTAKES)
 def test_a_mistake_is_seen(what: str, tmp_path: Path) -> None:
     file, old, new, case = MISTAKES[what]
-    broken = library(tmp_path, (file, old, new))
+    broken = library(tmp_path, (file, old, new), LONG if "edge" in what else ())
     with pytest.raises(AssertionError):
         check_convolution(broken, case, "tl_depthwise" if case is SINGLE else "tl_conv")
 

@@ -197,7 +197,7 @@ def library(
             (folder / one.name).write_text(text, encoding="utf-8")
     for source in SOURCES:
         if edit is not None and SEEN_IN.get(edit[0], edit[0]) == source.name:
-            objects.append(_to_object(folder / source.name, folder, folder, loose))
+            objects.append(_to_object(folder / source.name, folder, folder, (*loose, *flags)))
         elif flags and source.name.startswith("tl_"):
             objects.append(_to_object(source, folder, RUNTIME, (*FLAGS, *flags)))
         else:

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Convolution: TL_CHANNELS output channels by MANY columns at a time.
- *
- * A weight of every channel meets one input number: all widths and strides are
+ * Convolution: TL_CHANNELS output channels by MANY columns at a time. A weight of every channel meets one input number: all widths and strides are
  * alike to this, where vectors along a row would not fill up in the small planes
  * of late layers. Sums go kernel row by kernel row, of each channel by channel:
  * so a row's place is worked out once.
@@ -30,14 +28,15 @@
 #define FEW	4
 #endif
 
-/* So many of a block's first and last columns may meet padding */
+/* So many of a block's first and last columns may meet padding, where it pays */
 #define EDGE	2
+#define EDGES	(TL_WIDTH > TL_HALF)
 
 /* What is made now: some channels of one row, or of rows in one piece */
 struct job {
 	const struct tl_filter *filter;
 	const struct tl_view *x;
-	const float *weights;	/* of the channels */
+	const float *weights;
 	size_t block[TL_BLOCKS];	/* where theirs begin; the last again */
 	uint32_t channels;	/* a multiple of TL_LANES, or fewer */
 	uint32_t first_input;	/* channel of the group */
@@ -46,7 +45,7 @@ struct job {
 	uint32_t out_width;
 	struct tl_taps rows;
 	float bias[TL_CHANNELS];
-	float zero;		/* what padding is */
+	float zero;
 	float *to[TL_CHANNELS];	/* rows of the output */
 };
 
@@ -162,6 +161,9 @@ static void put_single(const struct job *job, uint32_t column)
 	uint32_t lanes = job->channels < TL_LANES ? job->channels : TL_LANES;
 	struct tl_taps columns = tl_taps_of_column(window, column,
 						   job->in_width);
+	uint32_t dilation = window->dilation_columns;
+	uint32_t across = window->kernel_columns;
+	uint32_t taps = columns.end - columns.first;
 	size_t plane = plane_of(job->x);
 	float each[TL_CHANNELS];
 	struct tl_sums sums;
@@ -172,24 +174,28 @@ static void put_single(const struct job *job, uint32_t column)
 
 	memcpy(&sums, job->bias, sizeof(sums));
 	memcpy(each, job->bias, sizeof(each));
-	for (i = job->rows.first; i < job->rows.end; i++)
-	for (c = 0; c < job->filter->in_channels; c++)
-	for (j = columns.first; j < columns.end; j++) {
-		float x = input_row(job, i)[(int64_t)(c * plane) +
-					    columns.start + (int64_t)j *
-					    window->dilation_columns];
-		const float *v = job->weights + lanes *
-				 (((size_t)c * window->kernel_rows + i) *
-				  window->kernel_columns + j);
+	for (i = job->rows.first; i < job->rows.end; i++) {
+		const float *x = input_row(job, i) + columns.start;
+		const float *w = job->weights + (size_t)i * across * lanes;
 
-		if (lanes == TL_LANES) {
-			struct tl_sums weight = tl_load_blocks(v, job->block);
+		for (c = job->filter->in_channels; c; c--) {
+			const float *from = x + (int64_t)columns.first *
+					    dilation;
+			const float *v = w + (size_t)columns.first * lanes;
 
-			tl_meet(&sums, &weight, x);
-			continue;
+			for (j = taps; j && lanes == TL_LANES; j--) {
+				struct tl_sums weight =
+					tl_load_blocks(v, job->block);
+
+				tl_meet(&sums, &weight, *from);
+				from += dilation;
+				v += TL_LANES;
+			}
+			for (; j; j--, from += dilation, v += lanes)
+				tl_meet_some(each, v, lanes, *from);
+			x += plane;
+			w += (size_t)window->kernel_rows * across * lanes;
 		}
-		for (lane = 0; lane < lanes; lane++)
-			each[lane] += v[lane] * x;
 	}
 	if (lanes == TL_LANES)
 		memcpy(each, &sums, sizeof(each));
@@ -225,7 +231,7 @@ put_any(const struct job *job, uint32_t column, uint32_t count, bool edge)
 
 	if (stride == 1 && across == 1 && !edge)
 		put(job, column, (struct way){ count, 1, 1, edge });
-	else if (stride == 1 && (!edge || TL_WIDTH > TL_HALF))
+	else if (stride == 1)
 		put(job, column, (struct way){ count, 1, across, edge });
 	else if (stride == 2 && !edge)
 		put(job, column, (struct way){ count, 2, across, edge });
@@ -261,7 +267,7 @@ static void make_row(const struct job *job)
 	tl_columns_inside(window, job->in_width, width, &from, &to);
 	if (job->channels < TL_LANES) {
 		begin = width;
-	} else if (window->pad_columns > EDGE * window->stride_columns ||
+	} else if (!EDGES || window->pad_columns > EDGE * window->stride_columns ||
 	    width - to > EDGE || width < FEW) {
 		begin = to - from < FEW ? width : from;
 		end = to - from < FEW ? width : to;
@@ -275,8 +281,8 @@ static void make_row(const struct job *job)
 		/* What is left, and some again: cheaper than one by one */
 		if (left < FEW)
 			column = end - FEW;
-		put_block(job, column, count,
-			  column < from || column + count > to);
+		put_block(job, column, count, EDGES &&
+			  (column < from || column + count > to));
 		column += count;
 	}
 	for (; column < width; column++)
@@ -287,8 +293,8 @@ static void make_rows(struct job *job, const struct tl_view *y,
 		      const struct tl_part *part, uint32_t channel)
 {
 	const struct tl_window *window = &job->filter->window;
-	bool flat = tl_is_flat(window, job->x, y, part);
-	uint32_t times = flat ? part->row_end - part->row : 1;
+	uint32_t times = tl_is_flat(window, job->x, y, part) ?
+			 part->row_end - part->row : 1;
 	uint32_t lane = 0;
 
 	job->in_width = job->x->width * times;

@@ -39,6 +39,7 @@ void tl_dense(const float *weights, const float *bias, const float *x,
 {
 	uint32_t lanes = outputs % TL_LANES;
 	uint32_t whole = outputs - lanes;
+	float some[TL_LANES] = { 0.0f };
 	uint32_t done = 0;
 	uint32_t i = 0;
 
@@ -46,11 +47,11 @@ void tl_dense(const float *weights, const float *bias, const float *x,
 		lanes_of(weights + (size_t)done * inputs,
 			 bias ? bias + done : NULL, x, inputs, y + done);
 	weights += (size_t)whole * inputs;
-	for (; done < outputs; done++, weights++) {
-		y[done] = bias ? bias[done] : 0.0f;
-		for (i = 0; i < inputs; i++)
-			y[done] += x[i] * weights[(size_t)i * lanes];
-	}
+	for (i = 0; bias && i < lanes; i++)
+		some[i] = bias[done + i];
+	for (i = 0; lanes && i < inputs; i++, weights += lanes)
+		tl_meet_some(some, weights, lanes, x[i]);
+	memcpy(y + done, some, lanes * sizeof(*y));
 }
 
 void tl_softmax(const float *x, float *y, size_t count)

@@ -35,6 +35,20 @@ static inline tl_half tl_all(float value)
 	return (tl_half){ value, value, value, value };
 }
 
+/* Fewer than TL_LANES weights, `count`, meet an input */
+static inline void tl_meet_some(float *sums, const float *w, uint32_t count,
+				float x)
+{
+	uint32_t i = 0;
+
+	if (count >= TL_HALF) {
+		tl_store(sums, tl_load(sums) + tl_load(w) * x);
+		i = TL_HALF;
+	}
+	for (; i < count; i++)
+		sums[i] += w[i] * x;
+}
+
 /* TL_HALF numbers, `stride` apart. Nothing behind the last is read */
 static inline tl_half tl_gather(const float *from, uint32_t stride)
 {
