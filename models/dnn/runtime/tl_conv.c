@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Convolution: TL_CHANNELS output channels by MANY columns at a time. A weight of every channel meets one input number: all widths and strides are
- * alike to this, where vectors along a row would not fill up in the small planes
- * of late layers. Sums go kernel row by kernel row, of each channel by channel:
- * so a row's place is worked out once.
+ * Convolution: TL_CHANNELS output channels by MANY columns at a time. A weight of
+ * every channel meets one input number: widths and strides are all alike to this,
+ * where vectors along a row would not fill up in small planes. Sums go kernel row
+ * by kernel row, of each channel by channel: a row's place is worked out once.
  */
 #if defined(__aarch64__) && !defined(__clang__)
 /* Moving instructions before registers are given out takes more than there are */
