@@ -45,7 +45,7 @@ struct job {
 	uint32_t out_width;
 	struct tl_taps rows;
 	float bias[TL_CHANNELS];
-	float zero;
+	float zero;	/* padding: changes no sum, for none is -0 */
 	float *to[TL_CHANNELS];	/* rows of the output */
 };
 
@@ -340,8 +340,7 @@ void tl_conv(const struct tl_filter *filter, const struct tl_view *x,
 			left = part->channel_end - channel;
 		choose_channels(&job, taps, left);
 		job.first_input = group * filter->in_channels;
-		/* Not -0: then what padding adds, zeros, changes nothing */
-		for (i = 0; filter->bias && i < job.channels; i++)
+			for (i = 0; filter->bias && i < job.channels; i++)
 			job.bias[i] = filter->bias[channel - part->channel + i]
 				      + 0.0f;
 		make_rows(&job, y, part, channel);
