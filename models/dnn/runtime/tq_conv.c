@@ -99,39 +99,52 @@ inner(const struct job *job, uint32_t column, uint32_t stride, uint32_t across,
 	}
 }
 
-/* One column, padding or not, of any number of lanes */
-static void put_single(const struct job *job, uint8_t *rows[TL_LANES],
-		       uint32_t column)
+/* The taps of one column, padding or not, of `lanes` lanes */
+static inline __attribute__((always_inline)) void
+add_column(const struct job *job, uint32_t column, uint32_t lanes,
+	   struct tq_sums *sums)
 {
 	const struct tl_window *window = &job->filter->window;
 	struct tl_taps columns = tl_taps_of_column(window, column,
 						   job->in_width);
-	struct tq_sums sums = job->bias;
+	size_t taps = (size_t)window->kernel_rows * window->kernel_columns;
 	size_t plane = plane_of(job->x);
-	uint8_t bytes[TL_LANES] = { 0 };
-	uint32_t lane = 0;
+	int8_t some[TL_LANES] = { 0 };
 	uint32_t i = 0;
 	uint32_t c = 0;
 	uint32_t j = 0;
 
-	for (i = job->rows.first; i < job->rows.end; i++)
-	for (c = 0; c < job->filter->in_channels; c++)
-	for (j = columns.first; j < columns.end; j++) {
-		const uint8_t *x = input_row(job, i) + c * plane;
-		const int8_t *v = job->weights + job->lanes *
-				  (((size_t)c * window->kernel_rows + i) *
-				   window->kernel_columns + j);
-		int32_t value = tq_centred(&job->centre,
-					   x[columns.start + (int64_t)j *
-					     window->dilation_columns]);
+	for (i = job->rows.first; i < job->rows.end; i++) {
+		const uint8_t *x = input_row(job, i);
+		const int8_t *v = job->weights + lanes *
+				  ((size_t)i * window->kernel_columns);
 
-		if (job->lanes < TL_LANES) {
-			memcpy(bytes, v, job->lanes);
-			v = (const int8_t *)bytes;
+		for (c = 0; c < job->filter->in_channels; c++, x += plane)
+		for (j = columns.first; j < columns.end; j++) {
+			const int8_t *w = v + lanes * (c * taps + j);
+			uint8_t byte = x[columns.start + (int64_t)j *
+					 window->dilation_columns];
+
+			if (lanes < TL_LANES)
+				w = memcpy(some, w, lanes);
+			tq_add_products(sums, tq_load_weights(w),
+					tq_all((int16_t)tq_centred(&job->centre,
+								   byte)));
 		}
-		tq_add_products(&sums, tq_load_weights(v),
-				tq_all((int16_t)value));
 	}
+}
+
+static void put_single(const struct job *job, uint8_t *rows[TL_LANES],
+		       uint32_t column)
+{
+	struct tq_sums sums = job->bias;
+	uint8_t bytes[TL_LANES];
+	uint32_t lane = 0;
+
+	if (job->lanes == TL_LANES)
+		add_column(job, column, TL_LANES, &sums);
+	else
+		add_column(job, column, job->lanes, &sums);
 	tq_result(&job->range, &sums, &job->multipliers, bytes);
 	for (lane = 0; lane < job->lanes; lane++)
 		rows[lane][column] = bytes[lane];
