@@ -29,7 +29,7 @@ simplifying alone decides half: trying the whole first cost more than all its ca
 
 LARGE = 4096
 """Distinct nodes of a question from which on each part of a split costs about as much as the whole:
-then the whole is given half of what is left before it is split."""
+then the whole is given nearly all that is left before it is split."""
 
 SECOND_TRY = 1_000_000
 """Resource units for the original query, quantifiers and all, when the weakened one fails: enough
@@ -113,7 +113,7 @@ class _Budget:
     def first_try(self, left: int, splits: Sequence[Split]) -> int:
         """What a question is given before it is split; nothing: split it at once."""
         if self.large:
-            return max(1, left // 2)
+            return max(1, left - left // 10)
         return 0 if _cases(splits) <= FEW_CASES else min(FIRST_TRY, left)
 
     def solve(self, formulas: Sequence[Term], splits: Sequence[Split]) -> str:
