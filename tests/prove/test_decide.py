@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import z3
 
 from tessera.prove import decide as decide_module
 from tessera.prove import ground as ground_module
-from tessera.prove.decide import FEW_CASES, FIRST_TRY, LARGE, Query, decide
+from tessera.prove.decide import FEW_CASES, FIRST_TRY, FIRST_WAY, LARGE, Query, decide
 from tessera.prove.ground import ground
 from tessera.prove.nodes import count_nodes
-from tessera.prove.solver import Answer, fresh_context
+from tessera.prove.solver import Answer, fresh_context, solve_as_bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ def _limits(monkeypatch: pytest.MonkeyPatch, query: Query, limit: int) -> list[i
         return Answer("unknown", 0.0, limit)
 
     monkeypatch.setattr(decide_module, "solve", spend)
+    monkeypatch.setattr(decide_module, "solve_as_bits", spend)
     monkeypatch.setattr(decide_module, "contradicts_at_once", lambda _formulas: False)
     assert decide(query, limit).status == "unknown"
     return seen
@@ -110,6 +111,25 @@ def test_a_large_question_is_given_nearly_all_before_it_is_split(
     query = _query(words, LARGE)
     assert count_nodes([*query.assumed, *query.ways]) > LARGE
     assert _limits(monkeypatch, query, 20_000_000) == [18_000_000, 2_000_000]
+
+
+def test_a_hard_case_is_decided_in_a_second_way(
+    words: _Words, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a split: a quarter for the one way, what is left for the other."""
+    query = replace(_query(words, 10), touched=())
+    assert _limits(monkeypatch, query, 20_000_000) == [5_000_000, 15_000_000]
+    assert _limits(monkeypatch, query, FIRST_WAY) == [FIRST_WAY]
+    monkeypatch.setattr(decide_module, "solve_as_bits", lambda _f, _l, _s: Answer("unsat", 0.0, 1))
+    assert decide(query, 20_000_000).status == "unsat"
+
+
+def test_bits_prove_and_never_refute(words: _Words) -> None:
+    """Equations between things are no bits: that those could hold is not believed."""
+    n, m = z3.BitVecs("n m", 32)
+    assert solve_as_bits([n * 2 == m, z3.Extract(0, 0, m) == 1]).status == "unsat"
+    assert solve_as_bits([n * 2 == m]).status == "unknown"
+    assert solve_as_bits([words.marked(words.a)]).status == "unknown"
 
 
 def _instances(w: _Words, formula: z3.BoolRef) -> str:

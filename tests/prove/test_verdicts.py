@@ -145,6 +145,21 @@ def test_promises_with_and_without_a_quantifier(verdicts: Check) -> None:
     assert found["nobody/witness"].verdict == "VACUOUS"
 
 
+@pytest.mark.parametrize("witness", ["", " with m = 5, o = 5"])
+def test_what_follows_a_least_choice_must_do_with_the_least(verdicts: Check, witness: str) -> None:
+    """A larger m would let the second choice be made; the action does not take one."""
+    take = (
+        "action take(n: u8) { least m: u8 where m >= 3  "
+        "least o: u8 where n <= m and o >= m  level := 0 }\n"
+    )
+    promises = "promise three: take(3) succeeds\n" + f"promise five: take(5) succeeds{witness}\n"
+    found = verdicts(COUNTER + take + promises)
+    assert found["three"].verdict == "PROVED"
+    assert found["five"].verdict == "VIOLATED"
+    anything = take.replace("least m", "some m")
+    assert verdicts(COUNTER + anything + promises)["five"].verdict == "PROVED"
+
+
 def test_an_expected_violation_that_does_not_come_is_not_met(verdicts: Check) -> None:
     found = verdicts(COUNTER + "expect in_range violated within 3\n")
     assert found["in_range"].verdict == "BOUNDED"

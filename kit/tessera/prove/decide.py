@@ -17,7 +17,7 @@ import z3
 
 from tessera.prove.ground import ground
 from tessera.prove.nodes import count_nodes
-from tessera.prove.solver import DEFAULT_LIMIT, Answer, contradicts_at_once, solve
+from tessera.prove.solver import DEFAULT_LIMIT, Answer, contradicts_at_once, solve, solve_as_bits
 from tessera.prove.terms import Term
 
 FIRST_TRY = 150_000
@@ -30,6 +30,10 @@ simplifying alone decides half: trying the whole first cost more than all its ca
 LARGE = 4096
 """Distinct nodes of a question from which on each part of a split costs about as much as the whole:
 then the whole is given nearly all that is left before it is split."""
+
+FIRST_WAY = 4_000_000
+"""Resource units, or a quarter of what is left where that is more, for the first of two ways to
+decide a case that is not split. Most that it decides at all take fewer."""
 
 SECOND_TRY = 1_000_000
 """Resource units for the original query, quantifiers and all, when the weakened one fails: enough
@@ -124,11 +128,13 @@ class _Budget:
             return "unknown"
         if contradicts_at_once(formulas):
             return "unsat"
-        share = self.first_try(left, splits) if splits else left
+        if not splits:
+            return self._last(formulas, left)
+        share = self.first_try(left, splits)
         if share:
             answer = solve(formulas, share, self.seed)
             self.spent += answer.resource
-            if answer.status != "unknown" or not splits:
+            if answer.status != "unknown":
                 self.reason = answer.reason
                 return answer.status
         for case in _branches(formulas, splits[0]):
@@ -136,6 +142,17 @@ class _Budget:
             if status != "unsat":
                 return status
         return "unsat"
+
+    def _last(self, formulas: Sequence[Term], left: int) -> str:
+        """The status of a case that is not split; a hard one is tried as bits in the end."""
+        share = min(left, max(FIRST_WAY, left // 4))
+        answer = solve(formulas, share, self.seed)
+        self.spent += answer.resource
+        if answer.status == "unknown" and share < left:
+            answer = solve_as_bits(formulas, left - share, self.seed)
+            self.spent += answer.resource
+        self.reason = answer.reason
+        return answer.status
 
 
 def _splits(query: Query, way: Sequence[Term]) -> list[Split]:

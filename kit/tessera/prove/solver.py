@@ -9,8 +9,8 @@ Non-goals: building formulas, and models (bounded search keeps its own solver).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import z3
 
@@ -25,6 +25,10 @@ PIPELINE = (
     *("simplify", "smt"),
 )
 """Equations are solved and spread before bits are blasted."""
+
+BITS = (*PIPELINE[:-1], "ackermannize_bv", "simplify", "bit-blast", "sat")
+"""The same, then everything as bits at once: better where little but arithmetic is left. Equations
+between things may be left out on that way, so that only unsat counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,12 @@ def ask(text: str, limit: int = DEFAULT_LIMIT, seed: int = 0) -> Answer:
     return Answer(str(result), seconds, spent(solver), reason)
 
 
-def solve(assertions: Iterable[Term], limit: int = DEFAULT_LIMIT, seed: int = 0) -> Answer:
+def solve(
+    assertions: Iterable[Term],
+    limit: int = DEFAULT_LIMIT,
+    seed: int = 0,
+    pipeline: Sequence[str] = PIPELINE,
+) -> Answer:
     """Decide a query in a context of its own, without the way over text.
 
     The terms are copied in the order in which they stand, so the copy, and with it the answer and
@@ -75,7 +84,7 @@ def solve(assertions: Iterable[Term], limit: int = DEFAULT_LIMIT, seed: int = 0)
     """
     began = time.perf_counter()
     context = z3.Context()
-    solver = z3.Then(*(z3.Tactic(name, context) for name in PIPELINE)).solver()
+    solver = z3.Then(*(z3.Tactic(name, context) for name in pipeline)).solver()
     configure(solver, limit, seed)
     for term in assertions:
         solver.add(term.translate(context))
@@ -83,6 +92,14 @@ def solve(assertions: Iterable[Term], limit: int = DEFAULT_LIMIT, seed: int = 0)
     seconds = time.perf_counter() - began
     reason = solver.reason_unknown() if result == z3.unknown else ""
     return Answer(str(result), seconds, spent(solver), reason)
+
+
+def solve_as_bits(assertions: Iterable[Term], limit: int = DEFAULT_LIMIT, seed: int = 0) -> Answer:
+    """As `solve`, by bits alone: unsat, or unknown."""
+    answer = solve(assertions, limit, seed, BITS)
+    if answer.status != "sat":
+        return answer
+    return replace(answer, status="unknown", reason="satisfiable as bits")
 
 
 def contradicts_at_once(assertions: Iterable[Term]) -> bool:

@@ -210,21 +210,41 @@ def _enabled_body(
             return _enabled_body(rest, values, witness, promise)
         case t.Choose():
             name = head.binder.name
-            if name in witness:
-                inner = {**values, name: witness[name]}
-                test = substitute(head.test, inner)
-                tail = _enabled_body(rest, inner, witness, promise)
-                return t.Binary("and", test, tail, BOOL, span)
             local = t.Local(f"{name}?", head.binder.type, span)
-            binder = t.Binder(local.name, head.binder.type, span)
-            inner = {**values, name: local}
+            inner = {**values, name: witness.get(name, local)}
             test = substitute(head.test, inner)
+            if head.kind == "least" and _mentions(rest, name):
+                # Where any value passes, one is the least; but what follows must do with that one.
+                test = t.Binary("and", test, _none_less(head, values, inner[name]), BOOL, span)
             tail = _enabled_body(rest, inner, witness, promise)
-            true = t.BoolLit(True, BOOL, span)
             both = t.Binary("and", test, tail, BOOL, span)
+            if name in witness:
+                return both
+            binder = t.Binder(local.name, head.binder.type, span)
+            true = t.BoolLit(True, BOOL, span)
             return t.Quant("exists", (binder,), true, both, BOOL, span)
         case t.Update():
             return _enabled_body(rest, values, witness, promise)
+
+
+def _mentions(body: Sequence[t.Statement], name: str) -> bool:
+    """Whether what decides if an action can go on from here mentions a choice."""
+    decisive = [
+        s.value if isinstance(s, t.Let) else s.test for s in body if not isinstance(s, t.Update)
+    ]
+    return any(isinstance(e, t.Local) and e.name == name for test in decisive for e in walk(test))
+
+
+def _none_less(choice: t.Choose, values: Mapping[str, t.Expr], value: t.Expr) -> t.Expr:
+    """No smaller value passes the test of a least choice."""
+    span = choice.span
+    less = t.Local(f"{choice.binder.name}?less", choice.binder.type, span)
+    binder = t.Binder(less.name, less.type, span)
+    smaller = t.Binary("<", less, value, BOOL, span)
+    fails = t.Unary(
+        "not", substitute(choice.test, {**values, choice.binder.name: less}), BOOL, span
+    )
+    return t.Quant("forall", (binder,), smaller, fails, BOOL, span)
 
 
 def substitute(expr: t.Expr, values: Mapping[str, t.Expr]) -> t.Expr:
