@@ -34,7 +34,8 @@ def test_table_and_reasons(tmp_path: Path) -> None:
     assert lines[1] == "noticed by guard all"
     assert any(line.startswith("inside ") for line in lines)
     assert "guard/spill/1/drop-part-1 proved equal under the invariants" in lines
-    assert any(line.endswith("tank.tess:14:11") for line in lines)
+    # A long path is broken where the table ends.
+    assert "tank.tess:14:11" in "".join(said.stdout.split())
     assert lines[-1].endswith("equivalent")
     assert "\x1b" not in said.stdout
 
